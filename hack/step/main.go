@@ -28,7 +28,7 @@ func main() {
 func run(args []string, getenv func(string) string, out io.Writer, signals <-chan os.Signal) int {
 	options, err := parseOptions(args, out)
 	if err != nil {
-		_, _ = fmt.Fprintln(out, err)
+		fmt.Fprintln(out, err)
 		return exitUsage
 	}
 	if options.help {
@@ -36,13 +36,13 @@ func run(args []string, getenv func(string) string, out io.Writer, signals <-cha
 	}
 	attempt, err := attemptFrom(getenv)
 	if err != nil {
-		_, _ = fmt.Fprintln(out, err)
+		fmt.Fprintln(out, err)
 		return exitUsage
 	}
 	// The ledger comes before any other effect: it is the witness of a start, also of one that is killed at once.
 	if options.ledger != "" {
 		if err := appendStart(options.ledger, attempt); err != nil {
-			_, _ = fmt.Fprintln(out, err)
+			fmt.Fprintln(out, err)
 			return exitUsage
 		}
 	}

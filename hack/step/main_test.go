@@ -108,11 +108,11 @@ func TestWithoutASeedEachStepHasItsOwn(t *testing.T) {
 	seeds := map[uint64]bool{}
 	for _, step := range []string{"classify", "plan"} {
 		for _, uid := range []string{"uid-1", "uid-2"} {
-			a := attempt{uid: uid, step: step}
-			seeds[a.seed()] = true
-			if a.seed() != a.seed() {
-				t.Errorf("%s/%s draws another seed each time", uid, step)
+			first, again := attempt{uid: uid, step: step, epoch: 1}.seed(), attempt{uid: uid, step: step, epoch: 2}.seed()
+			if first != again {
+				t.Errorf("%s/%s has another seed in its next epoch", uid, step)
 			}
+			seeds[first] = true
 		}
 	}
 	if len(seeds) != 4 {
