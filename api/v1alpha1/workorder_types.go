@@ -1,0 +1,194 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// WorkOrder is a piece of work in several steps. The operator runs its steps one after the other, each as a Pod, and
+// writes every result into the status as it comes, so that `kubectl get workorders -w` shows the work advance.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=workorders,shortName=wo,scope=Namespaced
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Progress",type=string,JSONPath=`.status.progress`,description="Steps done, of all steps"
+// +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.currentStep`,description="The step that the order is at"
+// +kubebuilder:printcolumn:name="Epoch",type=integer,JSONPath=`.status.epoch`,description="How many times that step was started"
+// +kubebuilder:printcolumn:name="Rewinds",type=integer,JSONPath=`.status.rewinds`,description="How many times any step was started again"
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Duration",type=string,JSONPath=`.status.duration`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.message`,priority=1
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name of a work order has at most 63 characters: it becomes a label of its Pods"
+type WorkOrder struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the work to do.
+	// +required
+	Spec WorkOrderSpec `json:"spec"`
+
+	// status is what has happened so far: the fold of the order's ProgressEvents.
+	// +optional
+	// +default={"observedGeneration":-1}
+	Status WorkOrderStatus `json:"status,omitempty"`
+}
+
+// WorkOrderList is a list of WorkOrders.
+//
+// +kubebuilder:object:root=true
+type WorkOrderList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []WorkOrder `json:"items"`
+}
+
+// Strategy says in which order steps run.
+// +kubebuilder:validation:Enum=Sequence
+type Strategy string
+
+// StrategySequence runs the steps one after the other, as listed.
+const StrategySequence Strategy = "Sequence"
+
+// WorkOrderSpec is the work to do.
+type WorkOrderSpec struct {
+	// strategy says in which order the steps run. Sequence, the default, runs them one after the other, as listed.
+	// +optional
+	Strategy Strategy `json:"strategy,omitempty"`
+
+	// params are values that every step gets as environment variables: "request" becomes PARAM_REQUEST.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Params []Param `json:"params,omitempty"`
+
+	// retry says how often, and after what pause, a step is started again. It holds for every step that does not say otherwise.
+	// +optional
+	Retry *Retry `json:"retry,omitempty"`
+
+	// pod holds what the Pods of all steps have in common.
+	// +optional
+	Pod *PodSettings `json:"pod,omitempty"`
+
+	// suspend, while true, keeps new steps from starting; what runs goes on.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+
+	// cancel ends the order: running steps are stopped gracefully, the others never start. Once the operator has seen it, unsetting it resumes nothing.
+	// +optional
+	Cancel bool `json:"cancel,omitempty"`
+
+	// steps is the work, 1 to 256 steps.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	Steps []Step `json:"steps"`
+}
+
+// Param is a named value.
+type Param struct {
+	// name is lower-case letters, digits and hyphens, at most 63; "git-ref" becomes the variable PARAM_GIT_REF.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// value reaches the step byte for byte, at most 8,192 characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8192
+	Value string `json:"value,omitempty"`
+}
+
+// Retry says how often, and after what pause, a step is started again. Each new start is a new epoch.
+type Retry struct {
+	// limit is how many times a step that failed is started again. Unset means 0: the first failure fails the order.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	Limit *int32 `json:"limit,omitempty"`
+
+	// disruptionLimit is how many times a step that was interrupted through no fault of its own (evicted, preempted, its node lost, not started in time) is started again. Unset means 6.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	DisruptionLimit *int32 `json:"disruptionLimit,omitempty"`
+
+	// backoff is the pause before a new start.
+	// +optional
+	Backoff *Backoff `json:"backoff,omitempty"`
+}
+
+// Backoff is a pause that grows: initialSeconds × factor^(starts so far), at most maxSeconds, and up to a tenth more, so that orders that failed together do not come back together.
+type Backoff struct {
+	// initialSeconds is the first pause. Unset means 5.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=86400
+	InitialSeconds *int32 `json:"initialSeconds,omitempty"`
+
+	// factor is what each further pause is multiplied by. Unset means 2.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10
+	Factor *int32 `json:"factor,omitempty"`
+
+	// maxSeconds is the longest pause. Unset means 60.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=86400
+	MaxSeconds *int32 `json:"maxSeconds,omitempty"`
+}
+
+// Step is one piece of the work: a container that runs to its end, or a pause.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.run) != has(self.wait)",message="a step does one thing: set either run (a container) or wait (a pause)"
+// +kubebuilder:validation:XValidation:rule="has(self.run) || !has(self.timeoutSeconds) && !has(self.startTimeoutSeconds)",message="timeoutSeconds and startTimeoutSeconds belong to a step with run: a wait ends by itself"
+type Step struct {
+	// name is unique within the order: lower-case letters, digits and hyphens, at most 40.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// agent says who does the step, for people; it is shown beside the result.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Agent string `json:"agent,omitempty"`
+
+	// run is a container that does the step; its exit code is the step's result.
+	// +optional
+	Run *Run `json:"run,omitempty"`
+
+	// wait is a pause; no Pod runs for it.
+	// +optional
+	Wait *Wait `json:"wait,omitempty"`
+
+	// timeoutSeconds is how long an attempt may take from its Pod's start on, image pulls included; then it is ended and has failed. Unset means no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=2147483647
+	TimeoutSeconds *int64 `json:"timeoutSeconds,omitempty"`
+
+	// startTimeoutSeconds is how long an attempt's Pod may take from its creation until its container starts (scheduling, image pulls); then it is replaced, which counts as a disruption. Unset means 600.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
+	StartTimeoutSeconds *int64 `json:"startTimeoutSeconds,omitempty"`
+
+	// retry overrides the order's retry for this step, field by field.
+	// +optional
+	Retry *Retry `json:"retry,omitempty"`
+}
+
+// Wait is a pause.
+type Wait struct {
+	// seconds is how long the step waits from its start, at most a year.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=31536000
+	Seconds int64 `json:"seconds"`
+}
