@@ -1,0 +1,188 @@
+# What can be done here, one recipe a purpose: `make help`. Go and GNU make are all that must be there beforehand;
+# the tools below are built by `go run` from pinned versions and cached by it.
+
+CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
+GOLANGCI_LINT  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The cluster tool is a module of its own, and runs in its own folder: give it absolute paths.
+CLUSTER    := go -C hack/cluster run .
+KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
+# kubectl is taken from the path, or else from what the cluster tool built.
+KUBECTL     = $$(command -v kubectl || echo "$$($(CLUSTER) assets)/kubectl")
+# name=package: `make images` packs each as workorders.dev/NAME:dev into dist/images/NAME.tar.
+IMAGES     := operator=. step=hack/step
+# hack/cluster compiles Kubernetes; built like this, vet and lint take the packages that are compiled already.
+LIKE_CLUSTER := CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath"
+CRD_LIMIT_KIB := 250
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.ONESHELL:
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+ifeq ($(filter oneshell,$(.FEATURES)),)
+$(error this Makefile needs GNU make 4 or newer: install it, on macOS as gmake)
+endif
+
+# The first line of every recipe: says what begins, and at its end how that went and how long it took.
+begin = @printf '\n== %s\n' '$@'; trap 'code=$$?; [ $$code = 0 ] && how=done || how=FAILED; echo "-- $@: $$how after $$SECONDS s"' EXIT
+# What this machine cannot run is skipped, but never quietly.
+skip = { echo "SKIPPED $@: $(1)"; exit 0; }
+
+##@ Everyday
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/workorder-operator
+	$(begin)
+	go build -trimpath -o bin/workorder-operator .
+
+.PHONY: generate
+generate: ## Write the code and manifests that follow from types and markers
+	$(begin)
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	if [ -d controllers ]; then
+		$(CONTROLLER_GEN) rbac:roleName=workorder-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
+	fi
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(begin)
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: clean
+clean: ## Remove what was built
+	$(begin)
+	rm -rf bin dist
+
+##@ Checks
+
+.PHONY: verify
+verify: verify-generate verify-tidy verify-manifests vet lint ## Check everything that needs no cluster and no test
+
+.PHONY: lint
+lint: ## Run the linters on every module (formatting, purity of packages and length of functions included)
+	$(begin)
+	$(GOLANGCI_LINT) run ./...
+	cd hack/cluster
+	$(LIKE_CLUSTER) $(GOLANGCI_LINT) run ./...
+
+.PHONY: vet
+vet: ## Run go vet on every module
+	$(begin)
+	go vet ./...
+	$(LIKE_CLUSTER) go -C hack/cluster vet ./...
+
+.PHONY: verify-generate
+verify-generate: ## Check that generating code and manifests changes nothing
+	$(begin)
+	sums() { find api config -name 'zz_generated.*' -o -path 'config/crd/bases/*' -o -path config/rbac/role.yaml | sort | xargs -r sha256sum; }
+	before=$$(sums)
+	$(MAKE) --no-print-directory generate
+	stale=$$(diff <(echo "$$before") <(sums) | sed -n 's/^[<>] [0-9a-f]*  //p' | sort -u)
+	[ -z "$$stale" ] || { printf 'These were stale and are generated anew; look at them and commit them:\n%s\n' "$$stale"; exit 1; }
+
+.PHONY: verify-tidy
+verify-tidy: ## Check that go.mod and go.sum of every module are tidy
+	$(begin)
+	git ls-files --cached --others --exclude-standard -- go.mod '*/go.mod' | while read -r mod; do
+		go -C "$$(dirname "$$mod")" mod tidy -diff || { echo "$$mod is not tidy: run go mod tidy in its folder"; exit 1; }
+	done
+
+.PHONY: verify-manifests
+verify-manifests: ## Check that the manifests build, and that each CRD is small enough for a plain kubectl apply
+	$(begin)
+	for dir in $$(find config -name kustomization.yaml -exec dirname {} \; | sort); do
+		$(KUBECTL) kustomize "$$dir" >/dev/null || { echo "$$dir does not build: see above"; exit 1; }
+	done
+	for crd in config/crd/bases/*.yaml; do
+		size=$$(wc -c <"$$crd")
+		echo "$$crd: $$((size / 1024)) KiB"
+		[ "$$size" -le $$(($(CRD_LIMIT_KIB) * 1024)) ] || { echo "$$crd is over $(CRD_LIMIT_KIB) KiB: shorten its descriptions, or carry less of the Pod API"; exit 1; }
+	done
+
+##@ Tests
+
+# A package is tested against a real API server if its tests, or what they import, use envtest.
+uses_envtest = go list -test -f '{{.ImportPath}} {{join .Deps " "}}' ./... | awk '$$1 ~ /[.]test$$/ && / sigs.k8s.io.controller-runtime.pkg.envtest( |$$)/ {sub(/[.]test$$/, "", $$1); print $$1}'
+
+.PHONY: test
+test: test-unit test-envtest test-e2e ## Run all tests, from the smallest to the real node
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need nothing but Go
+	$(begin)
+	go test $$(go list ./... | grep -vxF -e "$$($(uses_envtest))" -e "$$(go list ./hack/e2e/... 2>/dev/null)")
+	$(LIKE_CLUSTER) go -C hack/cluster test ./...
+
+.PHONY: test-envtest
+test-envtest: ## Run the tests that need an API server
+	$(begin)
+	if [ -z "$${KUBEBUILDER_ASSETS:-}" ]; then
+		[ "$$(uname -s)" = Linux ] || $(call skip,hack/cluster builds API servers for Linux only; set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver)
+		KUBEBUILDER_ASSETS=$$($(CLUSTER) assets)
+	fi
+	export KUBEBUILDER_ASSETS
+	go test $$($(uses_envtest) | grep -v /hack/e2e)
+
+.PHONY: test-e2e
+test-e2e: ## Run the tests on a real node: on one that is up, or on one of their own
+	$(begin)
+	[ "$$(uname -s) $$(id -u)" = "Linux 0" ] || $(call skip,a node of its own needs Linux and root)
+	if ! $(CLUSTER) status >/dev/null 2>&1; then
+		trap '$(CLUSTER) down' EXIT
+		$(CLUSTER) up
+	fi
+	$(MAKE) --no-print-directory images
+	$(CLUSTER) load $(foreach image,$(IMAGES),$(CURDIR)/dist/images/$(firstword $(subst =, ,$(image))).tar)
+	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/...
+
+##@ A cluster to try it on
+
+.PHONY: cluster-up
+cluster-up: ## Bring up a real single-node Kubernetes on this machine
+	$(begin)
+	$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: ## Take it down again
+	$(begin)
+	$(CLUSTER) down
+
+.PHONY: cluster-status
+cluster-status: ## Show how it is
+	$(begin)
+	$(CLUSTER) status
+
+.PHONY: images
+images: ## Pack the container images into dist/images
+	$(begin)
+	mkdir -p dist/images
+	for image in $(IMAGES); do
+		name=$${image%%=*}
+		$(CLUSTER) image --package "$(CURDIR)/$${image#*=}" --name "workorders.dev/$$name:dev" --out "$(CURDIR)/dist/images/$$name.tar"
+	done
+
+.PHONY: install
+install: ## Apply the CRDs to the cluster of KUBECONFIG (default: the one above)
+	$(begin)
+	KUBECONFIG="$(KUBECONFIG)" $(KUBECTL) apply -k config/crd
+
+.PHONY: run
+run: ## Run the operator here, against the cluster of KUBECONFIG (default: the one above)
+	$(begin)
+	KUBECONFIG="$(KUBECONFIG)" go run .
+
+.PHONY: demo
+demo: ## Show a work order happen
+	$(begin)
+	hack/demo/up
+
+.PHONY: demo-down
+demo-down: ## Take the demo away
+	$(begin)
+	hack/demo/down
