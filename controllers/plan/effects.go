@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// PodRetention is how long Pods are kept after their order has finished. Until then an ended Pod is a tombstone: its
+// name cannot be used a second time.
+const PodRetention = 10 * time.Minute
+
+// Effects is what must be done for the cluster to be as the saved status says. Doing it twice, or a part of it, does
+// no harm.
+type Effects struct {
+	// Create are the attempts whose Pod is missing.
+	Create []steppod.Attempt
+	// Seal are the attempts without a Pod whose Pod must never be made: their names are to be taken.
+	Seal []steppod.Attempt
+	// Stop are the Pods to be stopped.
+	Stop []Stop
+	// Release are the ended Pods whose result is saved, so that nothing holds them any more.
+	Release []steppod.Report
+	// Delete are the Pods that are of no more use.
+	Delete []steppod.Report
+	// Wake is when to look again if nothing happens before; zero for never.
+	Wake time.Time
+}
+
+// Stop is a Pod to be stopped, and why.
+type Stop struct {
+	Pod  steppod.Report
+	Code v1alpha1.ErrorCode
+}
+
+// Act is what is to be done for an order whose status is saved.
+func Act(order *v1alpha1.WorkOrder, world World, now time.Time) Effects {
+	t := &turn{order: order, world: world, now: now}
+	var e Effects
+	current := map[steppod.Attempt]*v1alpha1.StepStatus{}
+	for i := range order.Status.Steps {
+		step := &order.Status.Steps[i]
+		if step.Phase == v1alpha1.StepRunning && step.PodName != "" {
+			current[attempt(step)] = step
+			if _, found := t.pod(step); !found {
+				e.provide(t, step)
+			}
+		} else if step.NotBefore != nil {
+			e.wakeAt(t, step.NotBefore.Time)
+		}
+	}
+	pods := slices.SortedFunc(maps.Keys(world.Pods), func(a, b steppod.Attempt) int {
+		return cmp.Or(cmp.Compare(a.Step, b.Step), cmp.Compare(a.Epoch, b.Epoch))
+	})
+	for _, key := range pods {
+		if pod, step := world.Pods[key], current[key]; step != nil {
+			e.tend(t, pod, step)
+		} else {
+			e.retire(t, pod)
+		}
+	}
+	return e
+}
+
+// provide sees to the missing Pod of a running step.
+func (e *Effects) provide(t *turn, step *v1alpha1.StepStatus) {
+	refusal, refused := t.world.Refusals[attempt(step)]
+	spec := t.spec(step.Name)
+	switch {
+	case t.order.DeletionTimestamp != nil:
+		// Nothing starts any more, and nobody will ask how it ended.
+	case refused && t.now.Before(refusal.RetryAt):
+		e.wakeAt(t, refusal.RetryAt)
+	case t.status().Cancelled, t.edited(step):
+		e.Seal = append(e.Seal, attempt(step))
+	case spec != nil && spec.Run != nil && steppod.SameSpec(spec, step.SpecHash):
+		e.Create = append(e.Create, attempt(step))
+	}
+}
+
+// tend sees to the Pod of a running step: it is stopped if it is not wanted any more, or does not start in time.
+func (e *Effects) tend(t *turn, pod steppod.Report, step *v1alpha1.StepStatus) {
+	if t.end(step) != nil {
+		return // It waits to be written down.
+	}
+	stop := func(code v1alpha1.ErrorCode) {
+		if pod.Stopped == "" && !pod.Deleting {
+			e.Stop = append(e.Stop, Stop{Pod: pod, Code: code})
+		}
+	}
+	deadline := pod.Created.Add(t.startTimeout(step))
+	switch {
+	case t.status().Cancelled:
+		stop(v1alpha1.CodeCancelled)
+	case t.edited(step):
+		stop(v1alpha1.CodeSpecChanged)
+	case pod.Started:
+	case t.now.Before(deadline):
+		e.wakeAt(t, deadline)
+	default:
+		stop(v1alpha1.CodeStartTimeout)
+	}
+	e.wakeAt(t, pod.LostAt)
+}
+
+// retire sees to a Pod whose attempt is over, or never was: nothing is recorded from it.
+func (e *Effects) retire(t *turn, pod steppod.Report) {
+	lost := !pod.LostAt.IsZero() && !t.now.Before(pod.LostAt)
+	switch {
+	case pod.End == nil && !lost:
+		if pod.Stopped == "" && !pod.Deleting {
+			e.Stop = append(e.Stop, Stop{Pod: pod, Code: v1alpha1.CodeSuperseded})
+		}
+		e.wakeAt(t, pod.LostAt)
+		return
+	case pod.Held:
+		e.Release = append(e.Release, pod)
+	}
+	if end := t.status().CompletionTime; t.finished() && end != nil && !pod.Deleting {
+		if expiry := end.Add(PodRetention); t.now.Before(expiry) {
+			e.wakeAt(t, expiry)
+		} else {
+			e.Delete = append(e.Delete, pod)
+		}
+	}
+}
+
+// wakeAt sees to it that the order is looked at again at that time, if it lies ahead.
+func (e *Effects) wakeAt(t *turn, at time.Time) {
+	if at.After(t.now) && (e.Wake.IsZero() || at.Before(e.Wake)) {
+		e.Wake = at
+	}
+}

@@ -1,0 +1,43 @@
+package plan
+
+import (
+	"time"
+
+	"workorders.dev/operator/api/v1alpha1"
+)
+
+// Transition is one step forward of an order: what to write down, and the status that follows from it.
+type Transition struct {
+	// Name is the name of the ProgressEvent.
+	Name string
+	// Event is its spec.
+	Event v1alpha1.ProgressEventSpec
+	// Status is the order's status once the event is written: the fold of the event onto the status before.
+	Status v1alpha1.WorkOrderStatus
+	// before is the status that it was decided on.
+	before *v1alpha1.WorkOrderStatus
+}
+
+// rules are tried from the top; the first that applies makes the transition. Their order is the design: what people
+// ask for goes before what Pods say, what has ended is written down before anything starts again, and an order ends
+// when nothing else is left to do.
+var rules = []func(*turn) *Transition{
+	observe,  // a new order, or an edited spec, is read: accept, suspend, resume, cancel
+	settle,   // a Pod or a wait that has ended settles its step, and starts what that unblocks
+	rewind,   // a step that has waited its backoff starts again in its next epoch
+	complain, // a Pod that is refused or does not start is said to be
+	relieve,  // ... and no longer
+	finish,   // when every step is settled, the order ends
+}
+
+// Next is the next transition of an order, or nil if there is none before its spec, its Pods or the time change. It is
+// total: every order in every state has an answer, also one that no operator has written.
+func Next(order *v1alpha1.WorkOrder, world World, now time.Time) *Transition {
+	t := &turn{order: order, world: world, now: now}
+	for _, rule := range rules {
+		if transition := rule(t); transition != nil {
+			return transition
+		}
+	}
+	return nil
+}

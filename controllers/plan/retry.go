@@ -1,0 +1,83 @@
+package plan
+
+import (
+	"encoding/binary"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// What holds when neither the step nor the order says anything about retries.
+const (
+	defaultLimit           = 0
+	defaultDisruptionLimit = 6
+	defaultInitialSeconds  = 5
+	defaultFactor          = 2
+	defaultMaxSeconds      = 60
+
+	// defaultStartTimeout is how long a Pod may take to start, in seconds.
+	defaultStartTimeout = 600
+)
+
+// policy is how often, and after what pause, a step is started again.
+type policy struct {
+	limit, disruptionLimit      int32
+	initial, factor, maxSeconds int32
+}
+
+// policy is what holds for a step: its own word before the order's, the order's before the defaults.
+func (t *turn) policy(step *v1alpha1.StepStatus) policy {
+	p := policy{defaultLimit, defaultDisruptionLimit, defaultInitialSeconds, defaultFactor, defaultMaxSeconds}
+	p.override(t.order.Spec.Retry)
+	if spec := t.spec(step.Name); spec != nil {
+		p.override(spec.Retry)
+	}
+	return p
+}
+
+func (p *policy) override(by *v1alpha1.Retry) {
+	if by == nil {
+		return
+	}
+	set(&p.limit, by.Limit)
+	set(&p.disruptionLimit, by.DisruptionLimit)
+	if by.Backoff != nil {
+		set(&p.initial, by.Backoff.InitialSeconds)
+		set(&p.factor, by.Backoff.Factor)
+		set(&p.maxSeconds, by.Backoff.MaxSeconds)
+	}
+}
+
+func set(field *int32, value *int32) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// delay is the pause after a number of earlier starts again: initial × factor^earlier, at most max, and up to a tenth
+// more. That tenth is a hash of the step's epoch and not a random number, so that two controllers agree on it.
+func (p policy) delay(uid types.UID, step *v1alpha1.StepStatus, earlier int32) time.Duration {
+	delay, longest := time.Duration(p.initial)*time.Second, time.Duration(p.maxSeconds)*time.Second
+	for range earlier {
+		if delay >= longest || p.factor == 1 || delay == 0 {
+			break
+		}
+		delay *= time.Duration(p.factor)
+	}
+	delay = min(delay, longest)
+	digest := steppod.Digest(13, []byte(uid), []byte(step.Name), binary.BigEndian.AppendUint64(nil, uint64(step.Epoch)))
+	share := (int64(digest[0])<<8 | int64(digest[1])) % 101
+	return delay + delay*time.Duration(share)/1000
+}
+
+// startTimeout is how long a Pod of the step may take to start.
+func (t *turn) startTimeout(step *v1alpha1.StepStatus) time.Duration {
+	seconds := int64(defaultStartTimeout)
+	if spec := t.spec(step.Name); spec != nil && spec.StartTimeoutSeconds != nil {
+		seconds = *spec.StartTimeoutSeconds
+	}
+	return time.Duration(seconds) * time.Second
+}

@@ -1,0 +1,115 @@
+package plan
+
+import (
+	"fmt"
+
+	"workorders.dev/operator/api/v1alpha1"
+)
+
+// observe reads a spec that was not read before: a new order's, or one that was edited. One edit is one transition,
+// named after the most that it asks for: cancel beats a spec that cannot run, which beats suspend.
+func observe(t *turn) *Transition {
+	status, spec := t.status(), &t.order.Spec
+	if status.ObservedGeneration == t.order.Generation || t.order.DeletionTimestamp != nil {
+		return nil
+	}
+	if t.finished() {
+		d := t.begin(v1alpha1.EventSpecObserved, fmt.Sprintf("%s; the spec was edited since, which does not run it again", status.Phase))
+		d.state.ObservedGeneration = t.order.Generation
+		return d.commit()
+	}
+	stall, cancelled := Check(t.order), status.Cancelled || spec.Cancel
+	d := t.begin(t.observed(stall))
+	d.state.ObservedGeneration = t.order.Generation
+	d.state.Cancelled = cancelled
+	d.state.Suspended = spec.Suspend && !cancelled
+	d.state.Stalled = nil
+	if !cancelled {
+		d.state.Stalled = stall
+	}
+	if stall == nil {
+		d.steps = adopt(spec.Steps, status.Steps)
+	}
+	return d.commit()
+}
+
+// observed is the type and the message of the event that says how a spec was read.
+func (t *turn) observed(stall *v1alpha1.Stall) (v1alpha1.EventType, string) {
+	status, spec := t.status(), &t.order.Spec
+	isNew := len(status.Steps) == 0
+	switch {
+	case spec.Cancel && !status.Cancelled && (stall != nil || !isNew):
+		return v1alpha1.EventCancelling, "cancelling: nothing new starts, what runs is being stopped"
+	case stall != nil && !status.Cancelled:
+		return v1alpha1.EventSpecRejected, stall.Message
+	case isNew && spec.Suspend:
+		return v1alpha1.EventAccepted, "accepted " + steps(len(spec.Steps)) + "; suspended, nothing starts yet"
+	case isNew:
+		return v1alpha1.EventAccepted, "accepted " + steps(len(spec.Steps))
+	case spec.Suspend && !status.Suspended && !status.Cancelled:
+		return v1alpha1.EventSuspended, "suspended: nothing new starts"
+	case !spec.Suspend && status.Suspended:
+		return v1alpha1.EventResumed, "resumed"
+	}
+	return v1alpha1.EventSpecObserved, "read the edited spec"
+}
+
+// adopt is the steps of a spec, with what has happened to them so far.
+func adopt(spec []v1alpha1.Step, before []v1alpha1.StepStatus) []v1alpha1.StepStatus {
+	known := make(map[string]v1alpha1.StepStatus, len(before))
+	for _, step := range before {
+		known[step.Name] = step
+	}
+	adopted := make([]v1alpha1.StepStatus, 0, len(spec))
+	for i := range spec {
+		entry, found := known[spec[i].Name]
+		if !found {
+			entry = v1alpha1.StepStatus{Name: spec[i].Name, Phase: v1alpha1.StepPending}
+		}
+		adopted = append(adopted, entry)
+	}
+	return adopted
+}
+
+// finish ends an order of which every step is settled.
+func finish(t *turn) *Transition {
+	status := t.status()
+	list := status.Steps
+	if t.finished() || count(list, settled) < len(list) || len(list) == 0 && !status.Cancelled {
+		return nil
+	}
+	failed := func(s *v1alpha1.StepStatus) bool { return s.Phase == v1alpha1.StepFailed }
+	end := func(kind v1alpha1.EventType, outcome v1alpha1.Outcome, message string) *Transition {
+		d := t.begin(kind, message)
+		d.state.Outcome, d.state.Stalled = outcome, nil
+		d.state.CompletionTime = &d.event.Time
+		return d.commit()
+	}
+	switch progress := fmt.Sprintf("%d of %s", count(list, done), steps(len(list))); {
+	case status.Cancelled:
+		return end(v1alpha1.EventCancelled, v1alpha1.OutcomeCancelled, "cancelled after "+progress)
+	case count(list, failed) > 0:
+		return end(v1alpha1.EventFailed, v1alpha1.OutcomeFailed, failure(list)+", after "+progress)
+	case StateOf(status).Stalled != nil:
+		return nil // The spec may hold more steps, once it is mended.
+	default:
+		return end(v1alpha1.EventSucceeded, v1alpha1.OutcomeSucceeded, progress+" succeeded")
+	}
+}
+
+// failure says which step failed first, and why.
+func failure(list []v1alpha1.StepStatus) string {
+	for i := range list {
+		if s := &list[i]; s.Phase == v1alpha1.StepFailed && s.Error != nil {
+			return s.Name + " failed: " + s.Error.Message
+		}
+	}
+	return "failed"
+}
+
+func steps(n int) string {
+	if n == 1 {
+		return "1 step"
+	}
+	return fmt.Sprintf("%d steps", n)
+}

@@ -1,0 +1,233 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// settle writes down how the first running step that has ended did end.
+func settle(t *turn) *Transition {
+	for i := range t.status().Steps {
+		step := &t.status().Steps[i]
+		if step.Phase != v1alpha1.StepRunning {
+			continue
+		}
+		if end := t.ended(step); end != nil {
+			return t.settleStep(i, end)
+		}
+	}
+	return nil
+}
+
+// ended is how a running step ended, whatever its kind; nil while it has not.
+func (t *turn) ended(step *v1alpha1.StepStatus) *steppod.End {
+	if step.PodName != "" {
+		return t.end(step)
+	}
+	if step.NotBefore == nil || !t.now.Before(step.NotBefore.Time) {
+		return &steppod.End{Verdict: steppod.Succeeded}
+	}
+	return nil
+}
+
+func (t *turn) settleStep(index int, end *steppod.End) *Transition {
+	step, policy := &t.status().Steps[index], t.policy(&t.status().Steps[index])
+	switch {
+	case end.Verdict == steppod.Succeeded:
+		return t.record(v1alpha1.EventStepSucceeded, index, end, v1alpha1.StepSucceeded, joined("succeeded", firstLine(end.Output)))
+	case t.status().Cancelled:
+		return t.record(v1alpha1.EventStepCancelled, index, end, v1alpha1.StepCancelled, "cancelled")
+	case step.Epoch >= steppod.MaxEpoch:
+		return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed,
+			fmt.Sprintf("failed: %s; %d epochs are the most a step can have", reason(end), int64(steppod.MaxEpoch)))
+	case end.Verdict == steppod.Stopped:
+		return t.again(index, end, 0, "stopped: "+reason(end)+"; starts again")
+	case end.Verdict == steppod.Disrupted && step.Disruptions < policy.disruptionLimit:
+		delay := policy.delay(t.order.UID, step, step.Disruptions)
+		return t.again(index, end, delay, fmt.Sprintf("interrupted: %s; disruption %d of %d, starts again in %s",
+			reason(end), step.Disruptions+1, policy.disruptionLimit, delay.Round(time.Second)))
+	case end.Verdict == steppod.Failed && step.Retries < policy.limit:
+		delay := policy.delay(t.order.UID, step, step.Retries)
+		return t.again(index, end, delay, fmt.Sprintf("failed: %s; retry %d of %d in %s",
+			reason(end), step.Retries+1, policy.limit, delay.Round(time.Second)))
+	}
+	return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed, "failed: "+reason(end))
+}
+
+// again writes down an attempt that ended badly and is followed by another one after a pause.
+func (t *turn) again(index int, end *steppod.End, delay time.Duration, message string) *Transition {
+	d, step := t.recording(v1alpha1.EventStepFailed, index, end, v1alpha1.StepBackoff, message)
+	step.NotBefore = wholeSecondAfter(t.now.Add(delay))
+	switch end.Verdict {
+	case steppod.Failed:
+		step.Retries++
+	case steppod.Disrupted:
+		step.Disruptions++
+	case steppod.Succeeded, steppod.Stopped:
+	}
+	return d.commit()
+}
+
+// record writes down how an attempt ended, for good.
+func (t *turn) record(kind v1alpha1.EventType, index int, end *steppod.End, phase v1alpha1.StepPhase, message string) *Transition {
+	d, _ := t.recording(kind, index, end, phase, message)
+	return d.commit()
+}
+
+// recording drafts the event that holds an attempt's result, and puts the result into the step's entry.
+func (t *turn) recording(kind v1alpha1.EventType, index int, end *steppod.End, phase v1alpha1.StepPhase, message string) (*draft, *v1alpha1.StepStatus) {
+	d, step := t.beginStep(kind, index, message)
+	step.Phase = phase
+	step.NotBefore = nil
+	step.CompletionTime = completion(step, end, &d.event.Time)
+	step.ExitCode = end.ExitCode
+	step.Error, step.Message = nil, ""
+	result := &v1alpha1.StepResult{
+		Phase: phase, Agent: step.Agent, Attempt: step.Attempt, PodName: step.PodName, ExitCode: end.ExitCode,
+		StartTime: step.StartTime, CompletionTime: step.CompletionTime,
+	}
+	if phase == v1alpha1.StepBackoff {
+		result.Phase = v1alpha1.StepFailed
+	}
+	d.event.Result = result
+	if end.Verdict == steppod.Succeeded {
+		result.Output = end.Output
+		step.Output = steppod.Cut(end.Output, steppod.MaxOutputInStatus)
+		return d, step
+	}
+	step.Error = &v1alpha1.StepError{Code: end.Code, Message: steppod.Line(reason(end), steppod.MaxErrorMessage)}
+	d.event.Error = &v1alpha1.EventError{Code: step.Error.Code, Message: step.Error.Message, Details: end.Output}
+	return d, step
+}
+
+// completion is when an attempt ended: by its node's clock, but never before its start nor after it was written down.
+func completion(step *v1alpha1.StepStatus, end *steppod.End, recorded *metav1.Time) *metav1.Time {
+	at := metav1.NewTime(end.Finished)
+	switch {
+	case end.Finished.IsZero() || at.After(recorded.Time):
+		return recorded
+	case step.StartTime != nil && at.Before(step.StartTime):
+		return step.StartTime
+	}
+	return &at
+}
+
+// rewind starts the first step again that has waited long enough.
+func rewind(t *turn) *Transition {
+	state := StateOf(t.status())
+	if !t.mayStart(&state) {
+		return nil
+	}
+	for i := range t.status().Steps {
+		step := &t.status().Steps[i]
+		if step.Phase != v1alpha1.StepBackoff || t.spec(step.Name) == nil || step.NotBefore != nil && t.now.Before(step.NotBefore.Time) {
+			continue
+		}
+		d, again := t.beginStep(v1alpha1.EventRewound, i, fmt.Sprintf("starts again, epoch %d", step.Epoch+1))
+		cause, attempt := cause(step)
+		d.start(again, step.Epoch+1, attempt)
+		d.event.Epoch = again.Epoch
+		d.state.Rewinds++
+		d.event.Rewind = &v1alpha1.Rewind{
+			Reason:          cause,
+			SupersededAfter: step.StartSequence - 1,
+			Steps:           []v1alpha1.RewoundStep{{Step: step.Name, NewEpoch: again.Epoch}},
+		}
+		return d.commit()
+	}
+	return nil
+}
+
+// cause is why a step in Backoff starts again, and the attempt that its next epoch makes: the same one if the last was
+// only interrupted.
+func cause(step *v1alpha1.StepStatus) (v1alpha1.RewindReason, int64) {
+	code := v1alpha1.ErrorCode("")
+	if step.Error != nil {
+		code = step.Error.Code
+	}
+	switch code {
+	case v1alpha1.CodeEvicted, v1alpha1.CodeNotAdmitted, v1alpha1.CodeDeleted, v1alpha1.CodeLost, v1alpha1.CodeStartTimeout:
+		return v1alpha1.RewindDisrupted, step.Attempt
+	case v1alpha1.CodeSpecChanged, v1alpha1.CodeSuperseded:
+		return v1alpha1.RewindSpecChanged, step.Attempt + 1
+	default:
+		return v1alpha1.RewindFailed, step.Attempt + 1
+	}
+}
+
+// complain says of a running step that its Pod is refused or does not start, once for each reason.
+func complain(t *turn) *Transition {
+	for i := range t.status().Steps {
+		step := &t.status().Steps[i]
+		obstacle := t.obstacle(step)
+		if obstacle == nil || step.Error != nil && step.Error.Code == obstacle.Code {
+			continue
+		}
+		d, waiting := t.beginStep(v1alpha1.EventStepWaiting, i, fmt.Sprintf("cannot start: %s: %s", obstacle.Code, obstacle.Message))
+		waiting.Error = obstacle
+		d.event.Error = &v1alpha1.EventError{Code: obstacle.Code, Message: obstacle.Message}
+		return d.commit()
+	}
+	return nil
+}
+
+// obstacle is what keeps a running step from starting, or nil.
+func (t *turn) obstacle(step *v1alpha1.StepStatus) *v1alpha1.StepError {
+	if step.Phase != v1alpha1.StepRunning || step.PodName == "" {
+		return nil
+	}
+	report, found := t.pod(step)
+	if !found {
+		if refusal, refused := t.world.Refusals[attempt(step)]; refused {
+			return &refusal.Why
+		}
+		return nil
+	}
+	if report.Started || report.Stopped != "" {
+		return nil
+	}
+	return report.Waiting
+}
+
+// relieve says of a step that could not start that it runs now.
+func relieve(t *turn) *Transition {
+	for i := range t.status().Steps {
+		step := &t.status().Steps[i]
+		if step.Phase != v1alpha1.StepRunning || step.Error == nil {
+			continue
+		}
+		if report, found := t.pod(step); found && report.Started {
+			d, running := t.beginStep(v1alpha1.EventStepRunning, i, "runs now")
+			running.Error = nil
+			return d.commit()
+		}
+	}
+	return nil
+}
+
+// reason is why an attempt ended badly, with the last thing that the step itself said.
+func reason(end *steppod.End) string {
+	said := strings.TrimSpace(end.Output)
+	if i := strings.LastIndexByte(said, '\n'); i >= 0 {
+		said = said[i+1:]
+	}
+	return joined(end.Message, said)
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+func joined(what, detail string) string {
+	if detail == "" {
+		return what
+	}
+	return what + ": " + detail
+}

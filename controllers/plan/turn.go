@@ -1,0 +1,92 @@
+package plan
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// turn is all that one decision may look at. Nothing in it is ever changed.
+type turn struct {
+	order *v1alpha1.WorkOrder
+	world World
+	now   time.Time
+}
+
+func (t *turn) status() *v1alpha1.WorkOrderStatus { return &t.order.Status }
+
+// spec is the spec of a step, or nil if the order has no such step (any more).
+func (t *turn) spec(name string) *v1alpha1.Step {
+	for i := range t.order.Spec.Steps {
+		if t.order.Spec.Steps[i].Name == name {
+			return &t.order.Spec.Steps[i]
+		}
+	}
+	return nil
+}
+
+// pod is the Pod of a step's epoch, if there is one.
+func (t *turn) pod(step *v1alpha1.StepStatus) (steppod.Report, bool) {
+	report, found := t.world.Pods[attempt(step)]
+	return report, found
+}
+
+// end is how the Pod of a step's epoch ended; nil while it has not, or if there is none.
+func (t *turn) end(step *v1alpha1.StepStatus) *steppod.End {
+	report, found := t.pod(step)
+	switch {
+	case !found:
+		return nil
+	case report.End == nil && !report.LostAt.IsZero() && !t.now.Before(report.LostAt):
+		return steppod.Lost()
+	}
+	return report.End
+}
+
+// edited says whether a running step is no longer what the spec asks for.
+func (t *turn) edited(step *v1alpha1.StepStatus) bool {
+	if t.order.Generation != t.status().ObservedGeneration || StateOf(t.status()).Stalled != nil {
+		return false // The edit is read first, and one that cannot run changes nothing.
+	}
+	spec := t.spec(step.Name)
+	return spec != nil && !steppod.SameSpec(spec, step.SpecHash)
+}
+
+// finished says whether the order has come to its end.
+func (t *turn) finished() bool { return outcome(t.status().Phase) != "" }
+
+// mayStart says whether anything may be started at all in the given state of the order.
+func (t *turn) mayStart(state *v1alpha1.OrderState) bool {
+	return t.order.DeletionTimestamp == nil && state.Outcome == "" && state.Stalled == nil && !state.Suspended && !state.Cancelled
+}
+
+// time is the time of the transition that this turn makes: whole seconds that never go back, whatever the clock does.
+func (t *turn) time() metav1.Time {
+	now := t.now.Truncate(time.Second)
+	if last := t.status().LastEventTime; last != nil && now.Before(last.Time) {
+		now = last.Time
+	}
+	return metav1.NewTime(now)
+}
+
+func attempt(step *v1alpha1.StepStatus) steppod.Attempt {
+	return steppod.Attempt{Step: step.Name, Epoch: step.Epoch}
+}
+
+// settled says whether nothing more will happen to a step by itself.
+func settled(step *v1alpha1.StepStatus) bool {
+	switch step.Phase {
+	case v1alpha1.StepPending, v1alpha1.StepRunning, v1alpha1.StepBackoff:
+		return false
+	case v1alpha1.StepSucceeded, v1alpha1.StepFailed, v1alpha1.StepSkipped, v1alpha1.StepBlocked, v1alpha1.StepCancelled:
+	}
+	return true
+}
+
+// done says whether what needs the step may go on.
+func done(step *v1alpha1.StepStatus) bool {
+	return step.Phase == v1alpha1.StepSucceeded || step.Phase == v1alpha1.StepSkipped
+}

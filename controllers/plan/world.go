@@ -1,0 +1,23 @@
+package plan
+
+import (
+	"time"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// World is what was seen of an order's surroundings: facts, gathered once at the start of a turn.
+type World struct {
+	// Pods are the order's own Pods.
+	Pods map[steppod.Attempt]steppod.Report
+	// Refusals are the attempts whose Pod the API server refuses.
+	Refusals map[steppod.Attempt]Refusal
+}
+
+// Refusal is why the API server refuses a Pod, and when it is worth asking again.
+type Refusal struct {
+	Why      v1alpha1.StepError
+	RetryAt  time.Time
+	Attempts int
+}

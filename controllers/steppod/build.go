@@ -1,0 +1,166 @@
+package steppod
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"workorders.dev/operator/api/v1alpha1"
+)
+
+// Build is the Pod that does a step of the order in the epoch and attempt of its status. The step must have a run.
+func Build(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.StepStatus) *corev1.Pod {
+	settings := order.Spec.Pod
+	if settings == nil {
+		settings = &v1alpha1.PodSettings{}
+	}
+	pod := skeleton(order, step.Name, status.Epoch)
+	for key, value := range settings.Labels {
+		if _, ours := pod.Labels[key]; !ours {
+			pod.Labels[key] = value
+		}
+	}
+	pod.Annotations = foreign(settings.Annotations)
+	pod.Finalizers = []string{Finalizer}
+	pod.Spec = podSpec(settings)
+	pod.Spec.ActiveDeadlineSeconds = step.TimeoutSeconds
+	pod.Spec.Containers = []corev1.Container{container(order, step, status)}
+	return pod
+}
+
+// Seal is a Pod that never runs. It takes the name of the Pod of a step and epoch that was started and must not be any
+// more, so that a controller which slept through that decision cannot create the real one when it wakes.
+func Seal(order *v1alpha1.WorkOrder, step string, epoch int64) *corev1.Pod {
+	pod := skeleton(order, step, epoch)
+	pod.Spec = podSpec(&v1alpha1.PodSettings{})
+	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: GateSealed}}
+	// The strictest Pod security level, so that no namespace refuses it.
+	yes, no, user := true, false, int64(65532)
+	pod.Spec.SecurityContext = &corev1.PodSecurityContext{
+		RunAsNonRoot:   &yes,
+		RunAsUser:      &user,
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	pod.Spec.Containers = []corev1.Container{{
+		Name:  ContainerName,
+		Image: "workorders.dev/sealed",
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: &no,
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		},
+	}}
+	return pod
+}
+
+// skeleton is what identifies a Pod of an order, for the operator and for garbage collection.
+func skeleton(order *v1alpha1.WorkOrder, step string, epoch int64) *corev1.Pod {
+	controller := true
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      Name(order.Name, order.UID, step, epoch),
+			Namespace: order.Namespace,
+			Labels: map[string]string{
+				LabelOrder:    order.Name,
+				LabelOrderUID: string(order.UID),
+				LabelStep:     step,
+				LabelEpoch:    strconv.FormatInt(epoch, 10),
+			},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: v1alpha1.GroupVersion.String(),
+				Kind:       "WorkOrder",
+				Name:       order.Name,
+				UID:        order.UID,
+				Controller: &controller,
+			}},
+		},
+	}
+}
+
+func podSpec(settings *v1alpha1.PodSettings) corev1.PodSpec {
+	automount := settings.AutomountServiceAccountToken
+	no := false
+	if automount == nil {
+		automount = &no
+	}
+	return corev1.PodSpec{
+		RestartPolicy:                 corev1.RestartPolicyNever,
+		EnableServiceLinks:            &no,
+		AutomountServiceAccountToken:  automount,
+		ServiceAccountName:            settings.ServiceAccountName,
+		ImagePullSecrets:              settings.ImagePullSecrets,
+		NodeSelector:                  settings.NodeSelector,
+		Tolerations:                   settings.Tolerations,
+		Affinity:                      settings.Affinity,
+		TopologySpreadConstraints:     settings.TopologySpreadConstraints,
+		PriorityClassName:             settings.PriorityClassName,
+		RuntimeClassName:              settings.RuntimeClassName,
+		SecurityContext:               settings.SecurityContext,
+		HostAliases:                   settings.HostAliases,
+		TerminationGracePeriodSeconds: settings.TerminationGracePeriodSeconds,
+		Volumes:                       volumes(settings.Volumes),
+	}
+}
+
+func container(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.StepStatus) corev1.Container {
+	run := step.Run
+	return corev1.Container{
+		Name:                     ContainerName,
+		Image:                    run.Image,
+		ImagePullPolicy:          run.ImagePullPolicy,
+		Command:                  run.Command,
+		Args:                     run.Args,
+		WorkingDir:               run.WorkingDir,
+		Env:                      environment(order, step, status),
+		EnvFrom:                  run.EnvFrom,
+		Resources:                run.Resources,
+		VolumeMounts:             run.VolumeMounts,
+		SecurityContext:          run.SecurityContext,
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+	}
+}
+
+// environment is what a step is told. The operator's variables come first, so that the user's may refer to them.
+func environment(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.StepStatus) []corev1.EnvVar {
+	env := []corev1.EnvVar{
+		{Name: "WORKORDER_NAME", Value: order.Name},
+		{Name: "WORKORDER_UID", Value: string(order.UID)},
+		{Name: "WORKORDER_STEP", Value: step.Name},
+		{Name: "WORKORDER_EPOCH", Value: strconv.FormatInt(status.Epoch, 10)},
+		{Name: "WORKORDER_ATTEMPT", Value: strconv.FormatInt(status.Attempt, 10)},
+		{Name: "WORKORDER_IDEMPOTENCY_KEY", Value: IdempotencyKey(order.UID, step.Name, status.Attempt)},
+	}
+	for _, param := range order.Spec.Params {
+		env = append(env, corev1.EnvVar{Name: Variable("PARAM", param.Name), Value: verbatim(param.Value)})
+	}
+	return append(env, step.Run.Env...)
+}
+
+// verbatim doubles every dollar sign, which Kubernetes makes single again, so that a value arrives byte for byte and
+// never refers to another variable.
+func verbatim(value string) string { return strings.ReplaceAll(value, "$", "$$") }
+
+// foreign is the annotations without those that only the operator may set.
+func foreign(annotations map[string]string) map[string]string {
+	kept := maps.Clone(annotations)
+	maps.DeleteFunc(kept, func(key, _ string) bool { return strings.HasPrefix(key, "workorders.dev/") })
+	return kept
+}
+
+func volumes(wanted []v1alpha1.Volume) []corev1.Volume {
+	made := make([]corev1.Volume, 0, len(wanted))
+	for _, v := range wanted {
+		made = append(made, corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{
+			ConfigMap:             v.ConfigMap,
+			Secret:                v.Secret,
+			EmptyDir:              v.EmptyDir,
+			PersistentVolumeClaim: v.PersistentVolumeClaim,
+			Projected:             v.Projected,
+			Image:                 v.Image,
+			Ephemeral:             v.Ephemeral,
+		}})
+	}
+	return made
+}

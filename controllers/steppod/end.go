@@ -1,0 +1,175 @@
+package steppod
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"workorders.dev/operator/api/v1alpha1"
+)
+
+// Verdict is what an ended Pod means for its step.
+type Verdict int
+
+// The verdicts.
+const (
+	// Succeeded: the step is done.
+	Succeeded Verdict = iota
+	// Failed: the step itself went wrong.
+	Failed
+	// Disrupted: the attempt was interrupted through no fault of its own.
+	Disrupted
+	// Stopped: the operator ended it, as it was not wanted any more.
+	Stopped
+)
+
+// End is how a Pod ended.
+type End struct {
+	Verdict Verdict
+	// Code says why, unless the verdict is Succeeded.
+	Code v1alpha1.ErrorCode
+	// Message says the same for people, on one line.
+	Message string
+	// Output is the container's termination message, cleaned; on failure the last lines of its log.
+	Output string
+	// ExitCode is the container's, nil if it never ran.
+	ExitCode *int32
+	// Finished is when the container ended by the node's clock; zero if that is not known.
+	Finished time.Time
+}
+
+// Lost is the end of a Pod that is gone, or of which nothing more will be heard.
+func Lost() *End {
+	return &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "its Pod was deleted and never said how it ended"}
+}
+
+// unknownEnd is the kubelet's reason for a container of which it does not know whether it ran.
+const unknownEnd = "ContainerStatusUnknown"
+
+// end is how a Pod ended, or nil while it has not. A Pod has ended when its phase says so, when it was deleted before
+// it had a node, or when it never can run.
+func end(pod *corev1.Pod) *End {
+	switch pod.Status.Phase {
+	case corev1.PodSucceeded:
+		return finish(pod, End{Verdict: Succeeded})
+	case corev1.PodFailed:
+		return finish(pod, failure(pod))
+	case corev1.PodPending, corev1.PodRunning, corev1.PodUnknown:
+	}
+	if sealed(pod) {
+		return &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was stopped before its Pod was made"}
+	}
+	if pod.DeletionTimestamp != nil && pod.Spec.NodeName == "" {
+		if stopped := stop(pod); stopped != nil {
+			return stopped
+		}
+		return &End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted before it ran"}
+	}
+	return nil
+}
+
+// finish adds what the container left.
+func finish(pod *corev1.Pod, e End) *End {
+	if s := state(pod); s != nil && s.Terminated != nil {
+		t := s.Terminated
+		e.Output = Cut(Clean(t.Message), MaxOutput)
+		if !t.FinishedAt.IsZero() {
+			e.Finished = t.FinishedAt.Time
+		}
+		if t.Reason != unknownEnd {
+			code := t.ExitCode
+			e.ExitCode = &code
+		}
+	}
+	return &e
+}
+
+// failure is why a Pod failed: the first cause that applies, from the outside in.
+func failure(pod *corev1.Pod) End {
+	if stopped := stop(pod); stopped != nil {
+		return *stopped
+	}
+	if e := disruption(pod); e != nil {
+		return *e
+	}
+	t := state(pod).Terminated // disruption has seen to it that there is one.
+	switch {
+	case pod.Status.Reason == "DeadlineExceeded":
+		return End{Verdict: Failed, Code: v1alpha1.CodeTimeout, Message: deadline(pod)}
+	case t.Reason == "OOMKilled":
+		return End{Verdict: Failed, Code: v1alpha1.CodeOOMKilled, Message: "it used more memory than its limit"}
+	}
+	return End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: fmt.Sprintf("exit code %d", t.ExitCode)}
+}
+
+func deadline(pod *corev1.Pod) string {
+	if pod.Spec.ActiveDeadlineSeconds == nil {
+		return "it took too long"
+	}
+	return fmt.Sprintf("it took longer than its timeout of %d s", *pod.Spec.ActiveDeadlineSeconds)
+}
+
+// stop is the end of a Pod that the operator stopped: the reason is in the annotation that was set with the stop.
+func stop(pod *corev1.Pod) *End {
+	switch code := v1alpha1.ErrorCode(pod.Annotations[AnnotationStopped]); code {
+	case "":
+		return nil
+	case v1alpha1.CodeStartTimeout:
+		return &End{Verdict: Disrupted, Code: code, Message: "its container did not start in time"}
+	case v1alpha1.CodeCancelled:
+		return &End{Verdict: Stopped, Code: code, Message: "it was stopped, as the order was cancelled"}
+	case v1alpha1.CodeSpecChanged:
+		return &End{Verdict: Stopped, Code: code, Message: "it was stopped, as its spec was changed"}
+	default:
+		return &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was stopped, as it was not wanted any more"}
+	}
+}
+
+// disruption is why a Pod was interrupted, or nil if it ended by itself.
+func disruption(pod *corev1.Pod) *End {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
+			return &End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: said("its Pod was evicted", c.Message)}
+		}
+	}
+	s := state(pod)
+	ran := s != nil && s.Terminated != nil && s.Terminated.Reason != unknownEnd
+	switch reason := pod.Status.Reason; {
+	case reason == "Evicted", reason == "Preempting", reason == "NodeShutdown", reason == "Terminated", reason == "Shutdown":
+		return &End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: said("its Pod was evicted", pod.Status.Message)}
+	case reason == "NodeLost":
+		return &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "its node was lost"}
+	case deletedBeforeEnd(pod):
+		return &End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran"}
+	case !ran && reason == "DeadlineExceeded":
+		return &End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start before the step's timeout"}
+	case !ran && s == nil && reason != "":
+		return &End{Verdict: Disrupted, Code: v1alpha1.CodeNotAdmitted, Message: said("the node refused its Pod", reason+": "+pod.Status.Message)}
+	case !ran:
+		return &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "the node does not know how its container ended"}
+	}
+	return nil
+}
+
+// deletedBeforeEnd says whether the deletion came before the container's end, so that it may have caused it.
+// deletionTimestamp is the time of the request plus the grace period, in whole seconds, as are the container's times.
+func deletedBeforeEnd(pod *corev1.Pod) bool {
+	if pod.DeletionTimestamp == nil {
+		return false
+	}
+	requested := pod.DeletionTimestamp.Time
+	if grace := pod.DeletionGracePeriodSeconds; grace != nil {
+		requested = requested.Add(-time.Duration(*grace) * time.Second)
+	}
+	s := state(pod)
+	return s == nil || s.Terminated == nil || !s.Terminated.FinishedAt.Time.Before(requested)
+}
+
+// said joins what we say and what another part of the cluster said.
+func said(ours, theirs string) string {
+	if theirs == "" {
+		return ours
+	}
+	return Line(ours+": "+theirs, MaxErrorMessage)
+}
