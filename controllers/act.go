@@ -1,0 +1,207 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// act makes the order's Pods match its status. New Pods come first, so that the next step runs as soon as it can.
+// saved says that this turn has just saved the status, which proves that it is not a stale one.
+func (r *WorkOrderReconciler) act(ctx context.Context, order *v1alpha1.WorkOrder, world plan.World, saved bool) (ctrl.Result, error) {
+	now := r.Clock.Now()
+	effects := plan.Act(order, world, now)
+	refused, err := r.provide(ctx, order, effects, saved)
+	failures := []error{err}
+	for _, stop := range effects.Stop {
+		failures = append(failures, r.stop(ctx, order, stop))
+	}
+	for _, pod := range effects.Release {
+		failures = append(failures, release(ctx, r.Client, order.Namespace, pod.Name, pod.UID))
+	}
+	for _, pod := range effects.Delete {
+		failures = append(failures, r.deletePod(ctx, order, pod))
+	}
+	if err := errors.Join(failures...); err != nil {
+		return ctrl.Result{}, err
+	}
+	switch {
+	case refused:
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil // To write it down, and to wait for the next try.
+	case effects.Wake.IsZero():
+		return ctrl.Result{}, nil
+	}
+	return ctrl.Result{RequeueAfter: max(effects.Wake.Sub(now), time.Millisecond)}, nil
+}
+
+// provide makes the Pods that are missing. It reports whether any was refused.
+func (r *WorkOrderReconciler) provide(ctx context.Context, order *v1alpha1.WorkOrder, effects plan.Effects, saved bool) (refused bool, err error) {
+	if len(effects.Create)+len(effects.Seal) == 0 {
+		return false, nil
+	}
+	if !saved {
+		if current, err := r.isCurrent(ctx, order); err != nil || !current {
+			return false, err
+		}
+	}
+	var failures []error
+	for _, attempt := range effects.Create {
+		no, err := r.create(ctx, order, attempt, saved)
+		refused, failures = refused || no, append(failures, err)
+	}
+	for _, attempt := range effects.Seal {
+		no, err := r.post(ctx, order, attempt, steppod.Seal(order, attempt.Step, attempt.Epoch))
+		refused, failures = refused || no, append(failures, err)
+	}
+	return refused, errors.Join(failures...)
+}
+
+// isCurrent asks the API server whether the order is still the one in hand: a stale cache may show a step Running that
+// has long ended.
+func (r *WorkOrderReconciler) isCurrent(ctx context.Context, order *v1alpha1.WorkOrder) (bool, error) {
+	live := &v1alpha1.WorkOrder{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(order), live); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	current := live.UID == order.UID && live.DeletionTimestamp == nil && live.Status.Sequence == order.Status.Sequence
+	if !current {
+		wastedTurns.WithLabelValues("stale").Inc()
+	}
+	return current, nil
+}
+
+// create makes the Pod of an attempt, unless one of the epoch before is still at work.
+func (r *WorkOrderReconciler) create(ctx context.Context, order *v1alpha1.WorkOrder, attempt steppod.Attempt, saved bool) (refused bool, err error) {
+	if attempt.Epoch > 1 {
+		before := steppod.Attempt{Step: attempt.Step, Epoch: attempt.Epoch - 1}
+		pod, err := r.livePod(ctx, order, before)
+		if err != nil {
+			return false, err
+		}
+		if report, ours := steppod.Read(pod, order); ours && report.End == nil && report.LostAt.IsZero() {
+			return false, fmt.Errorf("step %s cannot start again before Pod %s has ended", attempt.Step, report.Name)
+		}
+	}
+	if !saved {
+		pod, err := r.livePod(ctx, order, attempt)
+		if err != nil {
+			return false, err
+		}
+		if _, ours := steppod.Read(pod, order); ours {
+			return false, nil // The cache has not seen it yet.
+		}
+	}
+	for i := range order.Status.Steps {
+		if step := &order.Status.Steps[i]; step.Name == attempt.Step {
+			return r.post(ctx, order, attempt, steppod.Build(order, specOf(order, attempt.Step), step))
+		}
+	}
+	return false, nil
+}
+
+func specOf(order *v1alpha1.WorkOrder, name string) *v1alpha1.Step {
+	for i := range order.Spec.Steps {
+		if order.Spec.Steps[i].Name == name {
+			return &order.Spec.Steps[i]
+		}
+	}
+	return nil
+}
+
+// livePod is the Pod of an attempt as the API server has it; an empty Pod if there is none.
+func (r *WorkOrderReconciler) livePod(ctx context.Context, order *v1alpha1.WorkOrder, attempt steppod.Attempt) (*corev1.Pod, error) {
+	pod := &corev1.Pod{}
+	name := steppod.Name(order.Name, order.UID, attempt.Step, attempt.Epoch)
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: order.Namespace, Name: name}, pod)
+	return pod, client.IgnoreNotFound(err)
+}
+
+// post creates a Pod under its fixed name. That it exists already is as good, if it is the one.
+func (r *WorkOrderReconciler) post(ctx context.Context, order *v1alpha1.WorkOrder, attempt steppod.Attempt, pod *corev1.Pod) (refused bool, err error) {
+	key := client.ObjectKeyFromObject(order)
+	err = r.Create(ctx, pod)
+	if apierrors.IsAlreadyExists(err) {
+		existing, readErr := r.livePod(ctx, order, attempt)
+		if readErr != nil {
+			return false, readErr
+		}
+		if _, ours := steppod.Read(existing, order); ours {
+			err = nil
+		}
+	}
+	if err == nil {
+		r.memory.provided(key, order.UID, attempt)
+		return false, nil
+	}
+	why, no := refusal(err, pod.Name)
+	if !no {
+		return false, fmt.Errorf("create Pod %s: %w", pod.Name, err)
+	}
+	ctrl.LoggerFrom(ctx).Info("Pod refused", "step", attempt.Step, "epoch", attempt.Epoch, "code", why.Code, "cause", err.Error())
+	r.memory.refuse(key, order.UID, attempt, why, r.Clock.Now())
+	return true, nil
+}
+
+// stop ends a Pod. One that has a node gets the shortest deadline there is: it is sent TERM and has its grace period,
+// and its exit code, termination message and logs stay. One that has none is deleted, as nothing would heed a deadline.
+func (r *WorkOrderReconciler) stop(ctx context.Context, order *v1alpha1.WorkOrder, stop plan.Stop) error {
+	spec := map[string]any{}
+	if stop.Pod.Bound {
+		spec["activeDeadlineSeconds"] = 1
+	}
+	patch := map[string]any{
+		"metadata": map[string]any{"uid": stop.Pod.UID, "annotations": map[string]any{steppod.AnnotationStopped: stop.Code}},
+		"spec":     spec,
+	}
+	if err := patchPod(ctx, r.Client, order.Namespace, stop.Pod.Name, patch); err != nil {
+		return fmt.Errorf("stop Pod %s: %w", stop.Pod.Name, err)
+	}
+	if stop.Pod.Bound {
+		return nil
+	}
+	return r.deletePod(ctx, order, stop.Pod)
+}
+
+func (r *WorkOrderReconciler) deletePod(ctx context.Context, order *v1alpha1.WorkOrder, pod steppod.Report) error {
+	object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: order.Namespace, Name: pod.Name}}
+	err := r.Delete(ctx, object, client.Preconditions{UID: &pod.UID})
+	if err = client.IgnoreNotFound(err); err != nil {
+		return fmt.Errorf("delete Pod %s: %w", pod.Name, err)
+	}
+	return nil
+}
+
+// release takes the operator's finalizer off a Pod.
+func release(ctx context.Context, c client.Client, namespace, name string, uid types.UID) error {
+	patch := map[string]any{"metadata": map[string]any{
+		"uid":                                 uid,
+		"$deleteFromPrimitiveList/finalizers": []string{steppod.Finalizer},
+	}}
+	if err := patchPod(ctx, c, namespace, name, patch); err != nil {
+		return fmt.Errorf("release Pod %s: %w", name, err)
+	}
+	return nil
+}
+
+// patchPod merges into the Pod with the uid that the patch names; a Pod that is gone needs no patch any more.
+func patchPod(ctx context.Context, c client.Client, namespace, name string, patch map[string]any) error {
+	encoded, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	return client.IgnoreNotFound(c.Patch(ctx, pod, client.RawPatch(types.StrategicMergePatchType, encoded)))
+}

@@ -1,0 +1,100 @@
+package controllers
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// memory is what this process remembers of orders between turns. Losing it, as a restart does, costs a few requests
+// and nothing else.
+type memory struct {
+	mu     sync.Mutex
+	orders map[types.NamespacedName]*remembered
+}
+
+type remembered struct {
+	uid types.UID
+	// refused are the attempts whose Pod the API server refuses.
+	refused map[steppod.Attempt]plan.Refusal
+	// unwritten counts the tries, in a row, at an event that could not be written.
+	unwritten int
+}
+
+// of is what is remembered of an order. An order of another uid under the same name is another order.
+func (m *memory) of(key types.NamespacedName, uid types.UID) *remembered {
+	if m.orders == nil {
+		m.orders = map[types.NamespacedName]*remembered{}
+	}
+	known := m.orders[key]
+	if known == nil || known.uid != uid {
+		known = &remembered{uid: uid, refused: map[steppod.Attempt]plan.Refusal{}}
+		m.orders[key] = known
+	}
+	return known
+}
+
+func (m *memory) forget(key types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.orders, key)
+}
+
+// refusals are the attempts of an order whose Pod was refused.
+func (m *memory) refusals(key types.NamespacedName, uid types.UID) map[steppod.Attempt]plan.Refusal {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.orders[key]; known != nil && known.uid == uid {
+		return maps.Clone(known.refused)
+	}
+	return nil
+}
+
+// Pauses between tries at a Pod that is refused: a second, doubled each time, half a minute at most.
+const (
+	firstRefusalPause   = time.Second
+	longestRefusalPause = 30 * time.Second
+)
+
+// refuse remembers that a Pod was refused, and when to try again.
+func (m *memory) refuse(key types.NamespacedName, uid types.UID, attempt steppod.Attempt, why v1alpha1.StepError, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.of(key, uid)
+	tries := known.refused[attempt].Attempts
+	pause := min(firstRefusalPause<<min(tries, 10), longestRefusalPause)
+	known.refused[attempt] = plan.Refusal{Why: why, RetryAt: now.Add(pause), Attempts: tries + 1}
+}
+
+// provided forgets a refusal: the Pod is there.
+func (m *memory) provided(key types.NamespacedName, uid types.UID, attempt steppod.Attempt) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.orders[key]; known != nil && known.uid == uid {
+		delete(known.refused, attempt)
+	}
+}
+
+// unwritten counts a try at an event that could not be written, and says how many there were in a row.
+func (m *memory) unwritten(key types.NamespacedName, uid types.UID) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.of(key, uid)
+	known.unwritten++
+	return known.unwritten
+}
+
+// written ends that row.
+func (m *memory) written(key types.NamespacedName, uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.orders[key]; known != nil && known.uid == uid {
+		known.unwritten = 0
+	}
+}

@@ -1,0 +1,44 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// indexOrderUID finds the Pods of an order in the cache.
+const indexOrderUID = "workorders.dev/order-uid"
+
+// Index makes the Pods of an order findable in the manager's cache. It is called once, before the reconcilers are set up.
+func Index(ctx context.Context, mgr ctrl.Manager) error {
+	return mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, indexOrderUID, func(pod client.Object) []string {
+		return []string{pod.GetLabels()[steppod.LabelOrderUID]}
+	})
+}
+
+// observe gathers what there is to know about an order's surroundings: its own Pods, and refusals of this process.
+func (r *WorkOrderReconciler) observe(ctx context.Context, order *v1alpha1.WorkOrder) (plan.World, error) {
+	pods := &corev1.PodList{}
+	err := r.List(ctx, pods, client.InNamespace(order.Namespace),
+		client.MatchingFields{indexOrderUID: string(order.UID)}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return plan.World{}, fmt.Errorf("list the Pods of the order: %w", err)
+	}
+	world := plan.World{
+		Pods:     make(map[steppod.Attempt]steppod.Report, len(pods.Items)),
+		Refusals: r.memory.refusals(client.ObjectKeyFromObject(order), order.UID),
+	}
+	for i := range pods.Items {
+		if report, ours := steppod.Read(&pods.Items[i], order); ours {
+			world.Pods[report.Attempt] = report
+		}
+	}
+	return world, nil
+}

@@ -1,0 +1,101 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// +kubebuilder:rbac:groups=workorders.dev,resources=workorders,verbs=get;list;watch
+// +kubebuilder:rbac:groups=workorders.dev,resources=workorders/status,verbs=patch
+// +kubebuilder:rbac:groups=workorders.dev,resources=progressevents,verbs=create;get
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// WorkOrderReconciler moves WorkOrders on.
+type WorkOrderReconciler struct {
+	// Client reads from the cache and writes to the API server.
+	client.Client
+	// Live reads from the API server itself, for where a stale cache could fake something.
+	Live client.Reader
+	// Recorder emits the Kubernetes Events that `kubectl describe` shows.
+	Recorder events.EventRecorder
+	// Clock is the time.
+	Clock clock.PassiveClock
+
+	memory memory
+}
+
+// Reconcile moves one WorkOrder on by one transition: look, think, write it down, show it, act on it.
+func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	order := &v1alpha1.WorkOrder{}
+	if err := r.Get(ctx, req.NamespacedName, order); err != nil {
+		r.memory.forget(req.NamespacedName)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	world, err := r.observe(ctx, order)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	next := plan.Next(order, world, r.Clock.Now())
+	if next != nil {
+		if err := r.record(ctx, order, next); err != nil {
+			return r.lost(ctx, err)
+		}
+		if err := r.save(ctx, order, next); err != nil {
+			return r.lost(ctx, err)
+		}
+		r.announce(ctx, order, next)
+	}
+	return r.act(ctx, order, world, next != nil)
+}
+
+// Options are the settings of the operator that a user may change.
+type Options struct {
+	// MaxConcurrentReconciles is how many orders are moved on at the same time.
+	MaxConcurrentReconciles int
+}
+
+// Pauses between turns that ended in an error, and the longest time that a turn may take.
+const (
+	firstPause  = 20 * time.Millisecond
+	longestWait = 30 * time.Second
+	turnTimeout = time.Minute
+)
+
+// SetupWithManager registers the reconciler. It is woken by its own status writes as well as by edits: they are what
+// carries an order from one transition to the next.
+func (r *WorkOrderReconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.WorkOrder{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(orderOf)).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
+			ReconciliationTimeout:   turnTimeout,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, longestWait),
+		}).
+		Complete(r)
+}
+
+// orderOf is the order of a Pod by its labels, whatever its owner references say.
+func orderOf(_ context.Context, pod client.Object) []reconcile.Request {
+	name := pod.GetLabels()[steppod.LabelOrder]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: pod.GetNamespace(), Name: name}}}
+}

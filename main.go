@@ -1,0 +1,133 @@
+// Command workorder-operator runs WorkOrders on a Kubernetes cluster.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	"go.uber.org/zap/zapcore"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// settings are what can be set on the command line.
+type settings struct {
+	metricsAddress, probeAddress string
+	leaderElect                  bool
+	leaderElectionNamespace      string
+	controllers                  controllers.Options
+	log                          zap.Options
+}
+
+func main() {
+	s := parse(flag.CommandLine, os.Args[1:])
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&s.log)))
+	if err := run(ctrl.SetupSignalHandler(), s); err != nil {
+		ctrl.Log.Error(err, "The operator ends")
+		os.Exit(1)
+	}
+}
+
+func parse(flags *flag.FlagSet, args []string) settings {
+	s := settings{log: zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder}}
+	flags.StringVar(&s.metricsAddress, "metrics-bind-address", ":8080", "Address that serves Prometheus metrics; 0 serves none.")
+	flags.StringVar(&s.probeAddress, "health-probe-bind-address", ":8081", "Address that serves /healthz and /readyz.")
+	flags.BoolVar(&s.leaderElect, "leader-elect", false, "Let only one of several replicas be at work.")
+	flags.StringVar(&s.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the election's Lease; in a Pod its own is the default.")
+	flags.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 8, "How many orders are moved on at the same time.")
+	s.log.BindFlags(flags)
+	_ = flags.Parse(args) // ExitOnError.
+	return s
+}
+
+func run(ctx context.Context, s settings) error {
+	mgr, err := newManager(s)
+	if err != nil {
+		return err
+	}
+	if err := controllers.Index(ctx, mgr); err != nil {
+		return fmt.Errorf("index the Pods: %w", err)
+	}
+	orders := &controllers.WorkOrderReconciler{
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Recorder: mgr.GetEventRecorder("workorder-operator"),
+		Clock:    clock.RealClock{},
+	}
+	if err := orders.SetupWithManager(mgr, s.controllers); err != nil {
+		return fmt.Errorf("set up the controller of work orders: %w", err)
+	}
+	held := &controllers.HeldPodReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
+	if err := held.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("set up the controller of held Pods: %w", err)
+	}
+	return mgr.Start(ctx)
+}
+
+func newManager(s settings) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("no cluster to work on; set KUBECONFIG or run in a Pod: %w", err)
+	}
+	config.QPS = -1 // The API server's own priority and fairness limits how much it is asked.
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        scheme,
+		Metrics:                       metricsserver.Options{BindAddress: s.metricsAddress},
+		HealthProbeBindAddress:        s.probeAddress,
+		LeaderElection:                s.leaderElect,
+		LeaderElectionID:              "workorder-operator.workorders.dev",
+		LeaderElectionNamespace:       s.leaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		Cache:                         cacheOptions(),
+		Client:                        clientOptions(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the manager: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, err
+	}
+	return mgr, mgr.AddReadyzCheck("ping", healthz.Ping)
+}
+
+// cacheOptions keeps only what the operator looks at: of all Pods in the cluster, those of orders.
+func cacheOptions() cache.Options {
+	ofOrders, err := labels.NewRequirement(steppod.LabelOrderUID, selection.Exists, nil)
+	if err != nil {
+		panic(err) // A constant that is a valid label.
+	}
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject:         map[client.Object]cache.ByObject{&corev1.Pod{}: {Label: labels.NewSelector().Add(*ofOrders)}},
+	}
+}
+
+// clientOptions lets reads wait until the cache has seen this process's own writes, which spares turns that would
+// decide on what is already history. Nothing rests on it: names and locks make a stale decision harmless.
+func clientOptions() client.Options {
+	wait := true
+	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &wait}}
+}
