@@ -27,6 +27,8 @@ endif
 
 # The first line of every recipe: says what begins, and at its end how that went and how long it took.
 begin = @printf '\n== %s\n' '$@'; afterwards() { :; }; trap 'code=$$?; afterwards || code=1; [ $$code = 0 ] && how=done || how=FAILED; echo "-- $@: $$how after $$SECONDS s"; exit $$code' EXIT
+# Runs another recipe. Written out as $(MAKE) in a recipe, it would make `make -n` run that whole recipe.
+again := $(MAKE) --no-print-directory
 # What this machine cannot run is skipped, but never quietly.
 skip = { echo "SKIPPED $@: $(1)"; exit 0; }
 
@@ -44,7 +46,7 @@ build: ## Build bin/workorder-operator
 .PHONY: generate
 generate: ## Write the code and manifests that follow from types and markers
 	$(begin)
-	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd:maxDescLen=300 paths=./api/... output:crd:artifacts:config=config/crd/bases
 	if [ -d controllers ]; then
 		$(CONTROLLER_GEN) rbac:roleName=workorder-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
 	fi
@@ -84,7 +86,7 @@ verify-generate: ## Check that generating code and manifests changes nothing
 	$(begin)
 	sums() { find api config -name 'zz_generated.*' -o -path 'config/crd/bases/*' -o -path config/rbac/role.yaml | sort | xargs -r sha256sum; }
 	before=$$(sums)
-	$(MAKE) --no-print-directory generate
+	$(again) generate
 	stale=$$(diff <(echo "$$before") <(sums) | sed -n 's/^[<>] [0-9a-f]*  //p' | sort -u)
 	[ -z "$$stale" ] || { printf 'These were stale and are generated anew; look at them and commit them:\n%s\n' "$$stale"; exit 1; }
 
@@ -118,7 +120,8 @@ test: test-unit test-envtest test-e2e ## Run all tests, from the smallest to the
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go
 	$(begin)
-	go test $$(go list ./... | grep -vxF -e "$$($(uses_envtest))" -e "$$(go list ./hack/e2e/... 2>/dev/null)")
+	elsewhere=$$($(uses_envtest); go list ./... | grep /hack/e2e || true)
+	go test $$(go list ./... | grep -vxF "$$elsewhere")
 	$(LIKE_CLUSTER) go -C hack/cluster test ./...
 
 .PHONY: test-envtest
@@ -129,7 +132,8 @@ test-envtest: ## Run the tests that need an API server
 		KUBEBUILDER_ASSETS=$$($(CLUSTER) assets)
 	fi
 	export KUBEBUILDER_ASSETS
-	go test $$($(uses_envtest) | grep -v /hack/e2e)
+	packages=$$($(uses_envtest) | grep -v /hack/e2e)
+	go test $$packages
 
 .PHONY: test-e2e
 test-e2e: ## Run the tests on a real node: on one that is up, or on one of their own
@@ -139,7 +143,7 @@ test-e2e: ## Run the tests on a real node: on one that is up, or on one of their
 		afterwards() { $(CLUSTER) down; }
 		$(CLUSTER) up
 	fi
-	$(MAKE) --no-print-directory images
+	$(again) images
 	$(CLUSTER) load $(foreach image,$(IMAGES),$(CURDIR)/dist/images/$(firstword $(subst =, ,$(image))).tar)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/...
 

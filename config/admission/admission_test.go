@@ -243,11 +243,6 @@ func podTrials() []trial {
 func TestOnlyTheOperatorWritesTheLogTheStatusAndThePods(t *testing.T) {
 	config := startServer(t)
 	asOperator := operator.client(t, config)
-	// Pods need it, and there is no controller here that would make it.
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: namespace}}
-	if err := client.IgnoreAlreadyExists(asOperator.Create(t.Context(), account)); err != nil {
-		t.Fatal(err)
-	}
 	trials := append(append(orderTrials(), eventTrials()...), podTrials()...)
 	for i, trial := range trials {
 		t.Run(trial.what, func(t *testing.T) {
