@@ -1,0 +1,188 @@
+package plan_test
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// behaviour is what happens to a Pod from its creation on, as long as nothing else ends it.
+type behaviour []occurrence
+
+// occurrence is a thing that happens to a Pod some time after the one before it.
+type occurrence struct {
+	after time.Duration
+	do    func(c *cluster, pod string)
+}
+
+// live lets a Pod do what it was made to do.
+func (c *cluster) live(pod *corev1.Pod, b behaviour) {
+	var pause time.Duration
+	for _, o := range b {
+		pause += o.after
+		c.after(pause, func() {
+			if now, found := c.pods[pod.Name]; found && now.UID == pod.UID && !ended(now) {
+				o.do(c, pod.Name)
+			}
+		})
+	}
+}
+
+// Where a Pod's life begins: it gets a node, and its container starts.
+var (
+	bound   = occurrence{time.Second, (*cluster).bind}
+	started = occurrence{time.Second, (*cluster).start}
+)
+
+// succeeds is a Pod that runs for three seconds and leaves an output.
+func succeeds(output string) behaviour { return exits(0, output) }
+
+// exits is a Pod that runs for three seconds and ends with an exit code.
+func exits(code int32, message string) behaviour {
+	return behaviour{bound, started, {3 * time.Second, func(c *cluster, pod string) { c.exit(pod, code, "", message) }}}
+}
+
+// runsOutOfMemory is a Pod that is killed for it.
+func runsOutOfMemory() behaviour {
+	return behaviour{bound, started, {3 * time.Second, func(c *cluster, pod string) { c.exit(pod, 137, "OOMKilled", "") }}}
+}
+
+// runsForEver is a Pod that only ends when it is stopped.
+func runsForEver() behaviour { return behaviour{bound, started} }
+
+// isEvicted is a Pod that its node evicts.
+func isEvicted() behaviour {
+	return behaviour{bound, started, {2 * time.Second, func(c *cluster, pod string) { c.kill(pod, "Evicted", 137) }}}
+}
+
+// isDeleted is a Pod that somebody deletes after some time, before it has a node or while it runs.
+func isDeleted(runs bool) behaviour {
+	b := behaviour{{2 * time.Second, func(c *cluster, pod string) {
+		c.tell("user", attemptOf(c.pods[pod]), "deletes its Pod")
+		c.deletePod(pod, "")
+	}}}
+	if runs {
+		return append(behaviour{bound, started}, b...)
+	}
+	return b
+}
+
+// isForced is a Pod on a node that is gone; somebody deletes it by force, and it never says how it ended.
+func isForced() behaviour {
+	return behaviour{bound, started, {2 * time.Second, func(c *cluster, pod string) {
+		c.tell("user", attemptOf(c.pods[pod]), "deletes its Pod by force")
+		c.forceDelete(pod)
+	}}}
+}
+
+// isNotAdmitted is a Pod that its node refuses.
+func isNotAdmitted() behaviour {
+	return behaviour{bound, {time.Second, func(c *cluster, pod string) {
+		c.finishPod(pod, corev1.PodFailed, "OutOfcpu", nil)
+	}}}
+}
+
+// isNeverScheduled is a Pod that fits no node.
+func isNeverScheduled() behaviour {
+	return behaviour{{time.Second, func(c *cluster, pod string) {
+		c.changePod(pod, func(p *corev1.Pod) {
+			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+				Reason: corev1.PodReasonUnschedulable, Message: "0/1 nodes are available: 1 Insufficient cpu."}}
+		})
+		c.tell("node", attemptOf(c.pods[pod]), "no room for its Pod")
+	}}}
+}
+
+// pullsItsImage is a Pod whose image cannot be pulled at first; then it goes on as the other.
+func pullsItsImage(then behaviour) behaviour {
+	b := behaviour{bound}
+	for i, reason := range []string{"ErrImagePull", "ImagePullBackOff", "ErrImagePull"} {
+		b = append(b, occurrence{5 * time.Second, func(c *cluster, pod string) {
+			c.setContainer(pod, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: fmt.Sprint("try ", i+1)}})
+			c.tell("node", attemptOf(c.pods[pod]), reason)
+		}})
+	}
+	return append(b, then[1:]...)
+}
+
+func (c *cluster) bind(pod string) {
+	c.changePod(pod, func(p *corev1.Pod) {
+		if p.DeletionTimestamp == nil {
+			p.Spec.NodeName = "node"
+		}
+	})
+}
+
+func (c *cluster) start(pod string) {
+	if p := c.pods[pod]; p.Spec.NodeName == "" || p.DeletionTimestamp != nil || p.Annotations[steppod.AnnotationStopped] != "" {
+		return
+	}
+	c.setContainer(pod, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(c.now)}})
+	c.changePod(pod, func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning })
+	c.laws.started(c, attemptOf(c.pods[pod]))
+}
+
+func (c *cluster) setContainer(pod string, state corev1.ContainerState) {
+	c.changePod(pod, func(p *corev1.Pod) {
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: steppod.ContainerName, State: state}}
+	})
+}
+
+// exit ends a running Pod by itself.
+func (c *cluster) exit(pod string, code int32, reason, message string) {
+	if !running(c.pods[pod]) {
+		return
+	}
+	phase := corev1.PodFailed
+	if code == 0 {
+		phase = corev1.PodSucceeded
+	}
+	c.finishPod(pod, phase, "", &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message, FinishedAt: metav1.NewTime(c.now)})
+}
+
+// kill ends a Pod from outside, whether or not it has begun to run.
+func (c *cluster) kill(pod, reason string, code int32) {
+	p, found := c.pods[pod]
+	switch {
+	case !found || ended(p):
+	case running(p):
+		c.finishPod(pod, corev1.PodFailed, reason, &corev1.ContainerStateTerminated{ExitCode: code, FinishedAt: metav1.NewTime(c.now)})
+	default:
+		c.finishPod(pod, corev1.PodFailed, reason, nil)
+	}
+}
+
+func (c *cluster) finishPod(pod string, phase corev1.PodPhase, reason string, container *corev1.ContainerStateTerminated) {
+	if container != nil {
+		c.setContainer(pod, corev1.ContainerState{Terminated: container})
+	}
+	attempt, said := attemptOf(c.pods[pod]), "its Pod ends: "+string(phase)
+	if reason != "" {
+		said += ", " + reason
+	}
+	if container != nil {
+		said += fmt.Sprintf(", exit code %d", container.ExitCode)
+	}
+	c.tell("node", attempt, said)
+	c.changePod(pod, func(p *corev1.Pod) {
+		p.Status.Phase, p.Status.Reason = phase, reason
+		c.laws.ended(c, p)
+	})
+}
+
+// forceDelete deletes a Pod with no grace.
+func (c *cluster) forceDelete(pod string) {
+	grace := int64(0)
+	c.laws.abandoned(attemptOf(c.pods[pod]))
+	c.changePod(pod, func(p *corev1.Pod) {
+		p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &metav1.Time{Time: c.now}, &grace
+	})
+}
+
+func running(pod *corev1.Pod) bool {
+	return len(pod.Status.ContainerStatuses) > 0 && pod.Status.ContainerStatuses[0].State.Running != nil
+}
