@@ -117,11 +117,17 @@ func (c *crank) eventList(ctx context.Context) []v1alpha1.ProgressEvent {
 	return list.Items
 }
 
+// chain is the order's log.
+func (c *crank) chain(ctx context.Context) progress.Chain {
+	GinkgoHelper()
+	return progress.Follow(c.order.UID, c.order.Status.Head, c.eventList(ctx))
+}
+
 // log is the chain as lines of "sequence type step epoch".
 func (c *crank) log(ctx context.Context) []string {
 	GinkgoHelper()
 	var lines []string
-	for _, e := range progress.Follow(c.order.UID, c.order.Status.Head, c.eventList(ctx)).Events {
+	for _, e := range c.chain(ctx).Events {
 		line := fmt.Sprintf("%d %s", e.Spec.Sequence, e.Spec.Type)
 		if e.Spec.Step != "" {
 			line += fmt.Sprintf(" %s %d", e.Spec.Step, e.Spec.Epoch)
@@ -134,7 +140,7 @@ func (c *crank) log(ctx context.Context) []string {
 // expectFold checks that the log, folded, is the status.
 func (c *crank) expectFold(ctx context.Context) {
 	GinkgoHelper()
-	chain := progress.Follow(c.order.UID, c.order.Status.Head, c.eventList(ctx))
+	chain := c.chain(ctx)
 	Expect(chain.Missing).To(BeEmpty())
 	folded, whole := chain.Fold()
 	Expect(whole).To(BeTrue())

@@ -47,6 +47,8 @@ type cluster struct {
 	refuse func(*corev1.Pod) *v1alpha1.StepError
 	// refuseEvents makes every event be refused.
 	refuseEvents bool
+	// foreign is how many conditions somebody else has put into the order's status.
+	foreign int
 	// tell is told what people and nodes do, for a trace.
 	tell func(who string, attempt steppod.Attempt, said string)
 	// laws watch what happens.
@@ -121,6 +123,20 @@ func (c *cluster) edit(change func(*v1alpha1.WorkOrder)) {
 	order := c.order.DeepCopy()
 	change(order)
 	order.Generation++
+	c.store(order)
+}
+
+// foreignCondition is a condition that is not the operator's.
+const foreignCondition = "example.com/Noted"
+
+// addCondition is somebody else's condition in the order's status.
+func (c *cluster) addCondition() {
+	if c.order == nil || c.foreign > 0 || c.order.Status.Sequence == 0 {
+		return
+	}
+	c.foreign++
+	order := c.order.DeepCopy()
+	order.Status.Conditions = append([]metav1.Condition{{Type: foreignCondition, Status: metav1.ConditionTrue, Reason: "Seen"}}, order.Status.Conditions...)
 	c.store(order)
 }
 
@@ -206,7 +222,7 @@ func (c *cluster) postPod(pod *corev1.Pod) *v1alpha1.StepError {
 	if len(pod.Spec.SchedulingGates) == 0 {
 		c.live(pod, c.behave(attemptOf(pod)))
 	}
-	if c.order == nil {
+	if c.order == nil || c.order.DeletionTimestamp != nil {
 		c.deletePod(pod.Name, "") // The garbage collector finds no owner.
 	}
 	return nil

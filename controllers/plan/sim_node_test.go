@@ -61,22 +61,33 @@ func isEvicted() behaviour {
 
 // isDeleted is a Pod that somebody deletes after some time, before it has a node or while it runs.
 func isDeleted(runs bool) behaviour {
-	b := behaviour{{2 * time.Second, func(c *cluster, pod string) {
-		c.tell("user", attemptOf(c.pods[pod]), "deletes its Pod")
-		c.deletePod(pod, "")
-	}}}
+	deletion := occurrence{2 * time.Second, func(c *cluster, pod string) { c.userDeletes(pod, false) }}
 	if runs {
-		return append(behaviour{bound, started}, b...)
+		return behaviour{bound, started, deletion}
 	}
-	return b
+	return behaviour{deletion}
 }
 
 // isForced is a Pod on a node that is gone; somebody deletes it by force, and it never says how it ended.
 func isForced() behaviour {
-	return behaviour{bound, started, {2 * time.Second, func(c *cluster, pod string) {
-		c.tell("user", attemptOf(c.pods[pod]), "deletes its Pod by force")
-		c.forceDelete(pod)
-	}}}
+	return behaviour{bound, started, {2 * time.Second, func(c *cluster, pod string) { c.userDeletes(pod, true) }}}
+}
+
+// userDeletes is a person deleting a Pod. The person waits while an operator is frozen: once a Pod is deleted by hand it
+// is no tombstone any more, and the operator could start the attempt a second time when it wakes. That limit is known.
+func (c *cluster) userDeletes(name string, force bool) {
+	pod, found := c.pods[name]
+	switch {
+	case !found || ended(pod):
+	case c.laws.mustKeep():
+		c.after(10*time.Second, func() { c.userDeletes(name, force) })
+	case force:
+		c.tell("user", attemptOf(pod), "deletes its Pod by force")
+		c.forceDelete(name)
+	default:
+		c.tell("user", attemptOf(pod), "deletes its Pod")
+		c.deletePod(name, "")
+	}
 }
 
 // isNotAdmitted is a Pod that its node refuses.

@@ -47,8 +47,11 @@ type operator struct {
 	// refusals and saved are its memory.
 	refusals map[steppod.Attempt]plan.Refusal
 	wake     time.Time
-	// writes counts all that it asked of the API server to write.
+	// writes counts all that it asked of the API server to write, and met the faults that happened, by kind.
 	writes int
+	met    [faults]int
+	// asleep are the frozen operators that have yet to wake up.
+	asleep int
 	// last is what the last turn did, for a trace.
 	last done
 }
@@ -70,7 +73,7 @@ func (o *operator) now() time.Time { return o.cluster.now.Add(o.skew) }
 
 // chance says, now and then while there is trouble, that something unusual happens: 1 to sides-1.
 func (o *operator) chance(what string, oneIn, sides int) int {
-	if o.trouble == 0 || o.dice(what, oneIn) != oneIn-1 {
+	if o.trouble == 0 || o.dice(what, oneIn) != 1 {
 		return 0
 	}
 	o.trouble--
@@ -192,12 +195,12 @@ func (o *operator) post(order *v1alpha1.WorkOrder, attempt steppod.Attempt, pod 
 	return errRefused
 }
 
-// letGo releases the Pods of an order that is gone, once they have ended.
+// letGo releases the Pods of an order that is gone, once they have ended or were deleted.
 func (o *operator) letGo(pods map[string]*corev1.Pod) (acted bool) {
 	o.wake = time.Time{}
 	for _, name := range slices.Sorted(maps.Keys(pods)) {
 		pod := pods[name]
-		if steppod.Held(pod) && (ended(pod) || pod.DeletionTimestamp != nil && pod.Spec.NodeName == "") {
+		if steppod.Held(pod) && (ended(pod) || pod.DeletionTimestamp != nil) {
 			err := o.write("release", func() error { o.cluster.releasePod(pod.Name, pod.UID); return nil })
 			acted = true
 			if err == nil {
@@ -211,7 +214,9 @@ func (o *operator) letGo(pods map[string]*corev1.Pod) (acted bool) {
 // write makes a write that may go wrong.
 func (o *operator) write(what string, do func() error) error {
 	o.writes++
-	switch fault(o.chance(what, 10, int(faults))) {
+	happens := fault(o.chance(what, 10, int(faults)))
+	o.met[happens]++
+	switch happens {
 	case writeRefused:
 		return errFault
 	case replyLost:
@@ -226,7 +231,8 @@ func (o *operator) write(what string, do func() error) error {
 		return errFault
 	case frozen:
 		// It wakes before the Pods of a finished order are cleaned up; see the known limit in the design.
-		o.cluster.after(time.Duration(1+o.dice("frozen for", 300))*time.Second, func() { _ = do() })
+		o.asleep++
+		o.cluster.after(time.Duration(1+o.dice("frozen for", 300))*time.Second, func() { o.asleep--; _ = do() })
 		o.restart()
 		return errFault
 	case noFault, faults:
@@ -258,6 +264,7 @@ func simulate(order *v1alpha1.WorkOrder, d dice) *simulation {
 	c := newCluster(order)
 	o := &operator{cluster: c, dice: d}
 	o.restart()
+	c.laws.mustKeep = func() bool { return o.asleep > 0 }
 	return &simulation{cluster: c, operator: o, turned: func() {}}
 }
 

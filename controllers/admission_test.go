@@ -1,0 +1,91 @@
+package controllers
+
+import (
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"workorders.dev/operator/api/v1alpha1"
+)
+
+var _ = Describe("The API server", func() {
+	DescribeTable("refuses a spec that cannot run, with a sentence that says what to write",
+		func(ctx SpecContext, spec, sentence string) {
+			Expect(create(ctx, "order", spec)).To(MatchError(ContainSubstring(sentence)))
+		},
+		Entry("no steps at all", `{steps: []}`, "spec.steps in body should have at least 1 items"),
+		Entry("no image", `{steps: [{name: a, run: {}}]}`, "spec.steps[0].run.image: Required value"),
+		Entry("an empty image", `{steps: [{name: a, run: {image: ""}}]}`, "run.image in body should be at least 1 chars long"),
+		Entry("two steps of one name", `{steps: [{name: a, wait: {seconds: 1}}, {name: a, wait: {seconds: 1}}]}`, `spec.steps[1]: Duplicate value: {"name":"a"}`),
+		Entry("neither run nor wait", `{steps: [{name: a}]}`, "set either run (a container) or wait (a pause)"),
+		Entry("both run and wait", `{steps: [{name: a, run: {image: i}, wait: {seconds: 1}}]}`, "set either run (a container) or wait (a pause)"),
+		Entry("an unknown kind of step", `{steps: [{name: a, script: {}}]}`, `unknown field "spec.steps[0].script"`),
+		Entry("a wait with a timeout", `{steps: [{name: a, wait: {seconds: 1}, timeoutSeconds: 5}]}`, "a wait ends by itself"),
+		Entry("a negative wait", `{steps: [{name: a, wait: {seconds: -1}}]}`, "should be greater than or equal to 0"),
+		Entry("a name that is no label", `{steps: [{name: A_b, wait: {seconds: 1}}]}`, "spec.steps[0].name in body should match"),
+		Entry("a name too long", `{steps: [{name: `+strings.Repeat("a", 41)+`, wait: {seconds: 1}}]}`, "Too long: may not be more than 40"),
+		Entry("a timeout too short to be told from a stop", `{steps: [{name: a, run: {image: i}, timeoutSeconds: 1}]}`, "should be greater than or equal to 2"),
+		Entry("a variable of the operator's", `{steps: [{name: a, run: {image: i, env: [{name: WORKORDER_EPOCH, value: "7"}]}}]}`, "variables that begin with WORKORDER_ are set by the operator"),
+		Entry("an unknown strategy", `{strategy: Random, steps: [{name: a, wait: {seconds: 1}}]}`, `Unsupported value: "Random": supported values: "Sequence"`),
+		Entry("a volume with two sources", `{pod: {volumes: [{name: v, emptyDir: {}, secret: {secretName: s}}]}, steps: [{name: a, wait: {seconds: 1}}]}`, "a volume has one source"),
+		Entry("a volume on the node", `{pod: {volumes: [{name: v, hostPath: {path: /}}]}, steps: [{name: a, wait: {seconds: 1}}]}`, `unknown field "spec.pod.volumes[0].hostPath"`),
+		Entry("two params of one name", `{params: [{name: p}, {name: p}], steps: [{name: a, wait: {seconds: 1}}]}`, `spec.params[1]: Duplicate value`),
+		Entry("ten thousand steps", tenThousandSteps(), "spec.steps: Too many: 10000: must have at most 256 items"),
+	)
+
+	It("refuses a name that could not be a label of the Pods", func(ctx SpecContext) {
+		Expect(create(ctx, strings.Repeat("n", 64), `{steps: [{name: a, wait: {seconds: 1}}]}`)).
+			To(MatchError(ContainSubstring("the name of a work order has at most 63 characters")))
+		Expect(create(ctx, strings.Repeat("n", 63), `{steps: [{name: a, wait: {seconds: 1}}]}`)).To(Succeed())
+	})
+
+	It("lets nobody change a ProgressEvent", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		c.turn(ctx)
+		event := c.eventList(ctx)[0]
+		event.Spec.Message = "never happened"
+		Expect(c.Update(ctx, &event)).To(MatchError(ContainSubstring("a ProgressEvent is history and cannot be changed")))
+	})
+
+	It("finds the events of an order by its name, its uid, a step or a type", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		c.turn(ctx)
+		c.ends(ctx, "only", 0, "")
+		c.turn(ctx)
+		for selector, count := range map[string]int{
+			"spec.workOrder.name=" + c.order.Name:       2,
+			"spec.workOrder.uid=" + string(c.order.UID): 2,
+			"spec.step=only":                            1,
+			"spec.type=Accepted":                        1,
+		} {
+			list := &v1alpha1.ProgressEventList{}
+			Expect(mgr.GetAPIReader().List(ctx, list, client.InNamespace(c.namespace), &client.ListOptions{Raw: &metav1.ListOptions{FieldSelector: selector}})).To(Succeed())
+			Expect(list.Items).To(HaveLen(count), selector)
+		}
+	})
+})
+
+// create submits an order as a strict client does: what the API does not know is an error.
+func create(ctx SpecContext, name, spec string) error {
+	GinkgoHelper()
+	order := &unstructured.Unstructured{}
+	Expect(yaml.Unmarshal([]byte("spec: "+spec), &order.Object)).To(Succeed())
+	order.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("WorkOrder"))
+	order.SetNamespace("default")
+	order.SetName(name)
+	return client.WithFieldValidation(mgr.GetClient(), "Strict").Create(ctx, order, client.DryRunAll, client.DisableReadYourWritesConsistency)
+}
+
+func tenThousandSteps() string {
+	var steps strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&steps, "{name: s%d, wait: {seconds: 0}},", i)
+	}
+	return "{steps: [" + steps.String() + "]}"
+}

@@ -1,0 +1,200 @@
+package controllers
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+var _ = Describe("An event that cannot be written", func() {
+	It("does not stop the work; the gap shows, and the next event closes it", func(ctx SpecContext) {
+		spec := sequence("a", "b", "c")
+		spec.Retry = &v1alpha1.Retry{Limit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}}
+		c := newCrank(ctx, spec)
+		c.turn(ctx)
+		head := c.order.Status.Head
+		full := c.quota(ctx, "count/progressevents.workorders.dev", "1")
+
+		c.ends(ctx, "a", 1, "")
+		c.turn(ctx)
+		c.turn(ctx)
+		Expect(c.step("a").Epoch).To(BeEquivalentTo(2), "the work goes on")
+		Expect(c.order.Status.Head).To(Equal(head))
+		Expect(c.order.Status.Sequence).To(BeEquivalentTo(3))
+		complete := meta.FindStatusCondition(c.order.Status.Conditions, v1alpha1.ConditionLogComplete)
+		Expect(complete.Status).To(Equal(metav1.ConditionFalse))
+		Expect(complete.Message).To(Equal("the events after number 1 could not be written"))
+
+		Expect(c.Delete(ctx, full)).To(Succeed())
+		c.ends(ctx, "a", 0, "done")
+		c.turn(ctx)
+		Expect(c.log(ctx)).To(Equal([]string{"1 Accepted", "4 StepSucceeded a 2"}))
+		Expect(meta.IsStatusConditionTrue(c.order.Status.Conditions, v1alpha1.ConditionLogComplete)).To(BeTrue())
+		last := c.chain(ctx).Events[1].Spec
+		Expect(last.Changes.AllSteps).To(BeTrue())
+		Expect(last.Rewind).To(HaveValue(Equal(v1alpha1.Rewind{
+			Reason: v1alpha1.RewindGap, Steps: []v1alpha1.RewoundStep{{Step: "a", NewEpoch: 2}},
+		})))
+		c.expectFold(ctx)
+	})
+})
+
+var _ = Describe("A race", func() {
+	It("that is lost leaves an event off the chain, and the decision is made again", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		c.turn(ctx)
+		c.ends(ctx, "only", 0, "")
+		stale := c.order.DeepCopy()
+		world, err := c.reconciler.observe(ctx, stale)
+		Expect(err).NotTo(HaveOccurred())
+		next := plan.Next(stale, world, c.clock.Now())
+		Expect(c.reconciler.record(ctx, stale, next)).To(Succeed())
+		touched := c.order.DeepCopy()
+		touched.Labels = map[string]string{"touched": "by-somebody"}
+		Expect(c.Update(ctx, touched)).To(Succeed())
+		Expect(c.reconciler.save(ctx, stale, next)).To(MatchError(ContainSubstring("the object has been modified")))
+
+		c.clock.SetTime(c.clock.Now().Add(plan.PodRetention)) // Another time, so another event.
+		c.turn(ctx)
+		Expect(c.log(ctx)).To(Equal([]string{"1 Accepted", "2 StepSucceeded only 1"}))
+		Expect(c.eventList(ctx)).To(HaveLen(3), "the one that lost stays, off the chain")
+		c.expectFold(ctx)
+	})
+
+	It("against its own earlier try, whose reply was lost, is no race: the event is found again", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		c.read(ctx)
+		next := plan.Next(c.order, plan.World{}, c.clock.Now())
+		Expect(c.reconciler.record(ctx, c.order, next)).To(Succeed())
+		c.turn(ctx)
+		Expect(c.order.Status.Head).To(Equal(next.Name))
+		Expect(c.eventList(ctx)).To(HaveLen(1))
+		c.expectFold(ctx)
+	})
+
+	It("against a forger who took the event's name never puts the forged event on the chain", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		c.read(ctx)
+		next := plan.Next(c.order, plan.World{}, c.clock.Now())
+		forged := eventFor(c.order, next)
+		forged.Spec.Message = "forged"
+		Expect(c.Create(ctx, forged)).To(Succeed())
+		_, err := c.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c.order)})
+		Expect(err).NotTo(HaveOccurred())
+		c.read(ctx)
+		Expect(c.order.Status.Sequence).To(BeZero())
+		c.clock.SetTime(c.clock.Now().Add(plan.PodRetention))
+		c.turn(ctx)
+		Expect(c.order.Status.Head).NotTo(Equal(forged.Name))
+		c.expectFold(ctx)
+	})
+})
+
+var _ = Describe("A foreign Pod", func() {
+	It("that took the name of a step's Pod is not adopted, and not touched", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		foreign := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: steppod.Name(c.order.Name, c.order.UID, "only", 1)},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "step", Image: "somebody/else"}}},
+		}
+		Expect(c.Create(ctx, foreign)).To(Succeed())
+		foreign.Status.Phase = corev1.PodSucceeded
+		Expect(c.Status().Update(ctx, foreign)).To(Succeed())
+
+		c.turn(ctx)
+		c.turn(ctx)
+		Expect(c.step("only").Phase).To(Equal(v1alpha1.StepRunning))
+		Expect(c.step("only").Error.Code).To(Equal(v1alpha1.CodeNameConflict))
+
+		Expect(c.Delete(ctx, foreign, client.GracePeriodSeconds(0))).To(Succeed())
+		c.clock.SetTime(c.clock.Now().Add(longestRefusalPause))
+		c.turn(ctx)
+		Expect(steppod.Owned(c.pod(ctx, "only"), c.order.UID)).To(BeTrue())
+	})
+})
+
+var _ = Describe("A step without a Pod in an order that is cancelled", func() {
+	It("has its Pod's name taken, so that a controller that wakes late can start nothing", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		full := c.quota(ctx, "pods", "0")
+		c.turn(ctx)
+		Expect(c.pods(ctx)).To(BeEmpty())
+		Expect(c.Delete(ctx, full)).To(Succeed())
+
+		c.restart()
+		late := c.order.DeepCopy()
+		edited := c.order.DeepCopy()
+		edited.Spec.Cancel = true
+		Expect(c.Update(ctx, edited)).To(Succeed())
+		c.turn(ctx)
+		Expect(c.order.Status.Cancelled).To(BeTrue())
+		Expect(c.pod(ctx, "only").Spec.SchedulingGates).To(ConsistOf(HaveField("Name", steppod.GateSealed)))
+
+		pod := steppod.Build(late, &late.Spec.Steps[0], &late.Status.Steps[0])
+		Expect(c.Create(ctx, pod)).To(MatchError(ContainSubstring("already exists")))
+		c.turn(ctx)
+		Expect(c.step("only").Phase).To(Equal(v1alpha1.StepCancelled))
+		c.turn(ctx)
+		Expect(c.order.Status.Phase).To(Equal(v1alpha1.WorkOrderCancelled))
+		c.expectFold(ctx)
+	})
+})
+
+var _ = Describe("A finished order", func() {
+	It("keeps its Pods for ten minutes and then costs one clean-up", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		c.turn(ctx)
+		c.ends(ctx, "only", 0, "")
+		c.turn(ctx)
+		result := c.turn(ctx)
+		Expect(result.RequeueAfter).To(Equal(plan.PodRetention))
+		c.clock.SetTime(c.clock.Now().Add(plan.PodRetention))
+		c.turn(ctx)
+		Expect(c.pods(ctx)).To(BeEmpty())
+		version := c.order.ResourceVersion
+		Expect(c.turn(ctx).RequeueAfter).To(BeZero())
+		Expect(c.order.ResourceVersion).To(Equal(version))
+	})
+})
+
+// quota is a limit that is in force, though no controller is there to count.
+func (c *crank) quota(ctx context.Context, what, limit string) *corev1.ResourceQuota {
+	GinkgoHelper()
+	hard := corev1.ResourceList{corev1.ResourceName(what): resource.MustParse(limit)}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "full"}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}
+	Expect(c.Create(ctx, quota)).To(Succeed())
+	quota.Status = corev1.ResourceQuotaStatus{Hard: hard, Used: hard}
+	Expect(c.Status().Update(ctx, quota)).To(Succeed())
+	// The API server learns of it by a watch of its own.
+	Eventually(ctx, func() error {
+		return client.NewDryRunClient(c.Client).Create(ctx, c.probe(what))
+	}).Should(MatchError(ContainSubstring("exceeded quota")))
+	return quota
+}
+
+// probe is something that a quota refuses.
+func (c *crank) probe(what string) client.Object {
+	if what == "pods" {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "probe"},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "probe", Image: "probe"}}},
+		}
+	}
+	return &v1alpha1.ProgressEvent{
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "probe"},
+		Spec: v1alpha1.ProgressEventSpec{
+			WorkOrder: v1alpha1.WorkOrderReference{Name: "probe", UID: "probe"}, Sequence: 1, Type: v1alpha1.EventAccepted, Time: metav1.Now(),
+		},
+	}
+}
