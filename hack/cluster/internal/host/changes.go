@@ -23,9 +23,9 @@ var sysctls = []string{
 	"net/ipv4/ip_forward", "net/ipv4/conf/*/accept_redirects", "net/ipv4/conf/*/forwarding",
 }
 
-// strangeFolders are used by the kubelet, containerd's shims and CNI under fixed names, deepest first.
+// strangeFolders are used by the kubelet, containerd's shims, CNI and mount under fixed names, deepest first.
 var strangeFolders = []string{
-	"/run/containerd/s", "/run/containerd/fifo", "/run/containerd", "/run/netns",
+	"/run/containerd/s", "/run/containerd/fifo", "/run/containerd", "/run/netns", "/run/mount",
 	"/var/lib/cni/results", "/var/lib/cni/cache", "/var/lib/cni",
 	"/var/lib/kubelet/device-plugins", "/var/lib/kubelet/pki", "/var/lib/kubelet",
 	"/var/log/containers", "/var/log/pods", "/var/run/kubernetes",

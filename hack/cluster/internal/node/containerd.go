@@ -68,7 +68,7 @@ func writeContainerdConfig(l Layout) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(l.config("containerd.toml"), []byte(config.String()), 0o600); err != nil {
+	if err := writeFile(l.config("containerd.toml"), []byte(config.String())); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(l.path("cni", "conf"), 0o755); err != nil {

@@ -18,7 +18,7 @@ import (
 
 // patience is how long a component has to end by itself. Nothing is lost by killing one after that: either the
 // data goes too, or it is as safe as after any crash.
-const patience = 10 * time.Second
+const patience = 5 * time.Second
 
 // Down takes the cluster down and removes everything it has made on the machine, its data too.
 func Down(ctx context.Context, show *screen.Screen, l Layout) error {
@@ -60,10 +60,9 @@ func Down(ctx context.Context, show *screen.Screen, l Layout) error {
 // cluster that is half dead.
 func tearDown(ctx context.Context, l Layout) error {
 	// First those that would start things, or react to things ending.
-	errs := []error{stop(ctx, "kubelet", "kube-proxy", "kube-controller-manager", "kube-scheduler")}
+	errs := []error{stop(ctx, "kubelet", "kube-proxy", "kube-controller-manager", "kube-scheduler", "kube-apiserver")}
 	errs = append(errs, host.RemoveCgroup(ctx)) // with every container
-	errs = append(errs, stop(ctx, "containerd"), stopShims(ctx))
-	errs = append(errs, stop(ctx, "kube-apiserver"), stop(ctx, "etcd"))
+	errs = append(errs, stop(ctx, "containerd", "etcd"), stopShims(ctx))
 	errs = append(errs, host.UnmountBelow(l.State, host.RunDir, host.Volumes))
 	errs = append(errs, host.RemoveCgroup(ctx), host.TearDownNetwork(ctx))
 	removeStrays(l)
@@ -105,27 +104,6 @@ func stopShims(ctx context.Context) error {
 		errs = append(errs, shim.Kill(ctx))
 	}
 	return errors.Join(errs...)
-}
-
-// removeStrays removes what components keep under fixed names outside our folders, shared with whoever else is
-// on the machine: shims' sockets, links to our logs, and CNI's notes.
-func removeStrays(l Layout) {
-	addresses, _ := filepath.Glob(runPath("containerd", "io.containerd.runtime.v2.task", "*", "*", "address"))
-	for _, file := range addresses {
-		if address, err := os.ReadFile(file); err == nil {
-			os.Remove(strings.TrimPrefix(strings.TrimSpace(string(address)), "unix://"))
-		}
-	}
-	links, _ := filepath.Glob("/var/log/containers/*.log")
-	for _, link := range links {
-		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, l.path("pods")+"/") {
-			os.Remove(link)
-		}
-	}
-	notes, _ := filepath.Glob("/var/lib/cni/results/" + podNetwork + "-*")
-	for _, note := range notes {
-		os.Remove(note)
-	}
 }
 
 func hasState(l Layout) bool {

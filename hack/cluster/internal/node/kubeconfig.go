@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -75,5 +76,13 @@ func writeJSON(path string, content any) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(encoded, '\n'), 0o600)
+	return writeFile(path, append(encoded, '\n'))
+}
+
+// writeFile leaves a file alone that is as it should be: kube-proxy ends when its configuration is written to.
+func writeFile(path string, content []byte) error {
+	if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, content) {
+		return nil
+	}
+	return os.WriteFile(path, content, 0o600)
 }

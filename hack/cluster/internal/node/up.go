@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -66,32 +65,6 @@ func (s Start) startFresh(ctx context.Context) error {
 	s.Screen.Note("stopping what has been started; the logs stay in %s", s.Logs())
 	// Also after an interrupt, which has ended ctx.
 	return errors.Join(err, tearDown(context.WithoutCancel(ctx), s.Layout))
-}
-
-// claim makes the machine's node this state folder's, or says whose it is.
-func claim(ctx context.Context, show *screen.Screen, l Layout) error {
-	owner, err := host.ReadOwner()
-	if err != nil || owner == nil {
-		return err
-	}
-	running := len(deadComponents()) < len(components)
-	_, missing := os.Stat(Layout{State: owner.State}.pki("done"))
-	switch {
-	case missing != nil && !errors.Is(missing, fs.ErrNotExist):
-		return missing
-	case missing == nil && owner.State == l.State:
-		return nil
-	case missing == nil && running:
-		return fmt.Errorf("the cluster of another checkout, with its state in %s, has this machine's node: free it with `%s`", owner.State, downCommand(owner))
-	}
-	// Its checkout was deleted, or its processes have gone: nobody can want it.
-	show.Note("clearing away what is left of the cluster in %s", owner.State)
-	return tearDown(ctx, Layout{State: owner.State})
-}
-
-// downCommand is how to take an owner's cluster down.
-func downCommand(owner *host.Owner) string {
-	return fmt.Sprintf("go -C %s run . down --state %s", owner.Module, owner.State)
 }
 
 func deadComponents() []string {
