@@ -151,7 +151,7 @@ func (r *WorkOrderReconciler) post(ctx context.Context, order *v1alpha1.WorkOrde
 		return false, fmt.Errorf("create Pod %s: %w", pod.Name, err)
 	}
 	ctrl.LoggerFrom(ctx).Info("Pod refused", "step", attempt.Step, "epoch", attempt.Epoch, "code", why.Code, "cause", err.Error())
-	r.memory.refuse(key, order.UID, attempt, why, r.Clock.Now())
+	r.memory.refuse(key, order.UID, attempt, plan.Refusal{Why: why, Seal: steppod.Sealed(pod)}, r.Clock.Now())
 	return true, nil
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/plan"
 	"workorders.dev/operator/controllers/steppod"
 )
@@ -63,13 +62,16 @@ const (
 )
 
 // refuse remembers that a Pod was refused, and when to try again.
-func (m *memory) refuse(key types.NamespacedName, uid types.UID, attempt steppod.Attempt, why v1alpha1.StepError, now time.Time) {
+func (m *memory) refuse(key types.NamespacedName, uid types.UID, attempt steppod.Attempt, refused plan.Refusal, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.of(key, uid)
-	tries := known.refused[attempt].Attempts
-	pause := min(firstRefusalPause<<min(tries, 10), longestRefusalPause)
-	known.refused[attempt] = plan.Refusal{Why: why, RetryAt: now.Add(pause), Attempts: tries + 1}
+	if before := known.refused[attempt]; before.Seal == refused.Seal {
+		refused.Attempts = before.Attempts
+	}
+	refused.RetryAt = now.Add(min(firstRefusalPause<<min(refused.Attempts, 10), longestRefusalPause))
+	refused.Attempts++
+	known.refused[attempt] = refused
 }
 
 // provided forgets a refusal: the Pod is there.

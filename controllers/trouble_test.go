@@ -151,6 +151,22 @@ var _ = Describe("A step without a Pod in an order that is cancelled", func() {
 	})
 })
 
+var _ = Describe("A cancellation", func() {
+	It("does not wait for a quota that refuses every Pod", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		c.quota(ctx, "pods", "0")
+		c.turn(ctx)
+		edited := c.order.DeepCopy()
+		edited.Spec.Cancel = true
+		Expect(c.Update(ctx, edited)).To(Succeed())
+		c.turn(ctx) // Its Pod was refused, and so is the one that takes its name.
+		c.turn(ctx)
+		c.turn(ctx)
+		Expect(c.order.Status.Phase).To(Equal(v1alpha1.WorkOrderCancelled))
+		c.expectFold(ctx)
+	})
+})
+
 var _ = Describe("A finished order", func() {
 	It("keeps its Pods for ten minutes and then costs one clean-up", func(ctx SpecContext) {
 		c := newCrank(ctx, sequence("only"))

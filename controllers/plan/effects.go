@@ -69,13 +69,13 @@ func Act(order *v1alpha1.WorkOrder, world World, now time.Time) Effects {
 // provide sees to the missing Pod of a running step.
 func (e *Effects) provide(t *turn, step *v1alpha1.StepStatus) {
 	refusal, refused := t.world.Refusals[attempt(step)]
-	spec := t.spec(step.Name)
+	spec, unwanted := t.spec(step.Name), t.status().Cancelled || t.edited(step)
 	switch {
 	case t.order.DeletionTimestamp != nil:
 		// Nothing starts any more, and nobody will ask how it ended.
-	case refused && t.now.Before(refusal.RetryAt):
+	case refused && refusal.Seal == unwanted && t.now.Before(refusal.RetryAt):
 		e.wakeAt(t, refusal.RetryAt)
-	case t.status().Cancelled, t.edited(step):
+	case unwanted:
 		e.Seal = append(e.Seal, attempt(step))
 	case spec != nil && spec.Run != nil && steppod.SameSpec(spec, step.SpecHash):
 		e.Create = append(e.Create, attempt(step))

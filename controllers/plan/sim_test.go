@@ -191,7 +191,7 @@ func (o *operator) post(order *v1alpha1.WorkOrder, attempt steppod.Attempt, pod 
 		return nil
 	}
 	tries := o.refusals[attempt].Attempts + 1
-	o.refusals[attempt] = plan.Refusal{Why: *why, RetryAt: o.now().Add(time.Duration(tries) * 10 * time.Second), Attempts: tries}
+	o.refusals[attempt] = plan.Refusal{Why: *why, RetryAt: o.now().Add(time.Duration(tries) * 10 * time.Second), Attempts: tries, Seal: steppod.Sealed(pod)}
 	return errRefused
 }
 

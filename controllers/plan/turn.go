@@ -38,6 +38,9 @@ func (t *turn) pod(step *v1alpha1.StepStatus) (steppod.Report, bool) {
 func (t *turn) end(step *v1alpha1.StepStatus) *steppod.End {
 	report, found := t.pod(step)
 	switch {
+	case !found && t.status().Cancelled && t.world.Refusals[attempt(step)].Seal:
+		// Not even its name can be taken: a cancellation does not wait for a quota. Should a Pod appear, it is stopped.
+		return &steppod.End{Verdict: steppod.Stopped, Code: v1alpha1.CodeCancelled, Message: "it was stopped before its Pod was made"}
 	case !found:
 		return nil
 	case report.End == nil && !report.LostAt.IsZero() && !t.now.Before(report.LostAt):

@@ -17,7 +17,10 @@ type World struct {
 
 // Refusal is why the API server refuses a Pod, and when it is worth asking again.
 type Refusal struct {
-	Why      v1alpha1.StepError
-	RetryAt  time.Time
+	Why     v1alpha1.StepError
+	RetryAt time.Time
+	// Attempts is how often it was refused.
 	Attempts int
+	// Seal: what is refused is not the step's Pod but the one that only takes its name.
+	Seal bool
 }

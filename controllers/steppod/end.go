@@ -57,7 +57,7 @@ func end(pod *corev1.Pod) *End {
 		return finish(pod, failure(pod))
 	case corev1.PodPending, corev1.PodRunning, corev1.PodUnknown:
 	}
-	if sealed(pod) {
+	if Sealed(pod) {
 		return &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was stopped before its Pod was made"}
 	}
 	if pod.DeletionTimestamp != nil && pod.Spec.NodeName == "" {

@@ -66,7 +66,7 @@ func Read(pod *corev1.Pod, order *v1alpha1.WorkOrder) (Report, bool) {
 		Bound:    pod.Spec.NodeName != "",
 		Deleting: pod.DeletionTimestamp != nil,
 		Held:     Held(pod),
-		Sealed:   sealed(pod),
+		Sealed:   Sealed(pod),
 		Stopped:  v1alpha1.ErrorCode(pod.Annotations[AnnotationStopped]),
 		Started:  started(pod),
 	}
@@ -90,7 +90,8 @@ func Held(pod *corev1.Pod) bool {
 	return false
 }
 
-func sealed(pod *corev1.Pod) bool {
+// Sealed says whether the Pod only takes a name and never runs.
+func Sealed(pod *corev1.Pod) bool {
 	for _, gate := range pod.Spec.SchedulingGates {
 		if gate.Name == GateSealed {
 			return true
