@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
 )
 
 // Limits on the size of an order, in bytes of JSON. etcd takes 1.5 MiB in one request; an order may fill 1 MiB of it
@@ -76,9 +77,14 @@ func checkSize(spec *v1alpha1.WorkOrderSpec) *v1alpha1.Stall {
 }
 
 func invalid(format string, args ...any) *v1alpha1.Stall {
-	return &v1alpha1.Stall{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf(format, args...)}
+	return stalled(v1alpha1.ReasonInvalidSpec, fmt.Sprintf(format, args...))
 }
 
 func tooLarge(format string, args ...any) *v1alpha1.Stall {
-	return &v1alpha1.Stall{Reason: v1alpha1.ReasonTooLarge, Message: fmt.Sprintf(format, args...)}
+	return stalled(v1alpha1.ReasonTooLarge, fmt.Sprintf(format, args...))
+}
+
+// stalled cuts the message, as it quotes a spec that may be anything.
+func stalled(reason, message string) *v1alpha1.Stall {
+	return &v1alpha1.Stall{Reason: reason, Message: steppod.Line(message, steppod.MaxMessage)}
 }

@@ -53,7 +53,7 @@ func (d *draft) commit() *Transition {
 	before := d.status()
 	gap := d.gap()
 	d.closeGap(gap)
-	d.event.Changes.AllSteps = gap || !sameNames(before.Steps, d.steps)
+	d.event.Changes.AllSteps = gap || !sameNames(before.Steps, d.steps) || !uniqueNames(d.steps)
 	for i := range d.steps {
 		if d.event.Changes.AllSteps || !equality.Semantic.DeepEqual(before.Steps[i], d.steps[i]) {
 			d.event.Changes.Steps = append(d.event.Changes.Steps, d.steps[i])
@@ -153,7 +153,7 @@ func (d *draft) startReady() {
 	}
 	for i := range d.steps {
 		step := &d.steps[i]
-		if step.Phase == v1alpha1.StepPending {
+		if step.Phase == v1alpha1.StepPending && d.runnable(step.Name) != nil {
 			d.start(step, 1, 1)
 		}
 		if !done(step) {
@@ -162,7 +162,7 @@ func (d *draft) startReady() {
 	}
 }
 
-// start makes a step Running in a new epoch. What earlier epochs left stays in the log only; the budgets are kept.
+// start makes a step, which must be runnable, Running in a new epoch. What earlier epochs left stays in the log only; the budgets are kept.
 func (d *draft) start(step *v1alpha1.StepStatus, epoch, attempt int64) {
 	spec := d.spec(step.Name)
 	*step = v1alpha1.StepStatus{
@@ -195,6 +195,19 @@ func wholeSecondAfter(at time.Time) *metav1.Time {
 		whole = whole.Add(time.Second)
 	}
 	return &metav1.Time{Time: whole}
+}
+
+// uniqueNames says whether each entry can be changed by its name. The operator writes no others; but on a status that it
+// did not write, a change to the wrong entry would be decided again and again.
+func uniqueNames(steps []v1alpha1.StepStatus) bool {
+	seen := make(map[string]bool, len(steps))
+	for i := range steps {
+		if seen[steps[i].Name] {
+			return false
+		}
+		seen[steps[i].Name] = true
+	}
+	return true
 }
 
 func sameNames(a, b []v1alpha1.StepStatus) bool {

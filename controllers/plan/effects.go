@@ -77,9 +77,22 @@ func (e *Effects) provide(t *turn, step *v1alpha1.StepStatus) {
 		e.wakeAt(t, refusal.RetryAt)
 	case unwanted:
 		e.Seal = append(e.Seal, attempt(step))
+	case t.lingers(step):
+		// It is stopped below; when it has ended, there is another turn.
 	case spec != nil && spec.Run != nil && steppod.SameSpec(spec, step.SpecHash):
 		e.Create = append(e.Create, attempt(step))
 	}
+}
+
+// lingers says whether a Pod of an earlier epoch of the step may still run, where there should be none.
+func (t *turn) lingers(step *v1alpha1.StepStatus) bool {
+	for key, pod := range t.world.Pods {
+		lost := !pod.LostAt.IsZero() && !t.now.Before(pod.LostAt)
+		if key.Step == step.Name && key.Epoch < step.Epoch && pod.End == nil && !lost {
+			return true
+		}
+	}
+	return false
 }
 
 // tend sees to the Pod of a running step: it is stopped if it is not wanted any more, or does not start in time.

@@ -60,12 +60,9 @@ func set(field *int32, value *int32) {
 // delay is the pause after a number of earlier starts again: initial × factor^earlier, at most max, and up to a tenth
 // more. That tenth is a hash of the step's epoch and not a random number, so that two controllers agree on it.
 func (p policy) delay(uid types.UID, step *v1alpha1.StepStatus, earlier int32) time.Duration {
-	delay, longest := time.Duration(p.initial)*time.Second, time.Duration(p.maxSeconds)*time.Second
-	for range earlier {
-		if delay >= longest || p.factor == 1 || delay == 0 {
-			break
-		}
-		delay *= time.Duration(p.factor)
+	delay, longest := time.Duration(max(p.initial, 0))*time.Second, time.Duration(max(p.maxSeconds, 0))*time.Second
+	for factor := time.Duration(p.factor); earlier > 0 && factor > 1 && 0 < delay && delay < longest; earlier-- {
+		delay = min(delay, longest/factor+1) * factor // Cut first, so that it cannot overflow.
 	}
 	delay = min(delay, longest)
 	digest := steppod.Digest(13, []byte(uid), []byte(step.Name), binary.BigEndian.AppendUint64(nil, uint64(step.Epoch)))

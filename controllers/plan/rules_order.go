@@ -42,7 +42,7 @@ func (t *turn) observed(stall *v1alpha1.Stall) (v1alpha1.EventType, string) {
 		return v1alpha1.EventCancelling, "cancelling: nothing new starts, what runs is being stopped"
 	case stall != nil && !status.Cancelled:
 		return v1alpha1.EventSpecRejected, stall.Message
-	case isNew && spec.Suspend:
+	case isNew && spec.Suspend && !spec.Cancel:
 		return v1alpha1.EventAccepted, "accepted " + steps(len(spec.Steps)) + "; suspended, nothing starts yet"
 	case isNew:
 		return v1alpha1.EventAccepted, "accepted " + steps(len(spec.Steps))
@@ -78,7 +78,6 @@ func finish(t *turn) *Transition {
 	if t.finished() || count(list, settled) < len(list) || len(list) == 0 && !status.Cancelled {
 		return nil
 	}
-	failed := func(s *v1alpha1.StepStatus) bool { return s.Phase == v1alpha1.StepFailed }
 	end := func(kind v1alpha1.EventType, outcome v1alpha1.Outcome, message string) *Transition {
 		d := t.begin(kind, message)
 		d.state.Outcome, d.state.Stalled = outcome, nil
@@ -88,7 +87,7 @@ func finish(t *turn) *Transition {
 	switch progress := fmt.Sprintf("%d of %s", count(list, done), steps(len(list))); {
 	case status.Cancelled:
 		return end(v1alpha1.EventCancelled, v1alpha1.OutcomeCancelled, "cancelled after "+progress)
-	case count(list, failed) > 0:
+	case count(list, done) < len(list):
 		return end(v1alpha1.EventFailed, v1alpha1.OutcomeFailed, failure(list)+", after "+progress)
 	case StateOf(status).Stalled != nil:
 		return nil // The spec may hold more steps, once it is mended.

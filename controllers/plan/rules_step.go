@@ -27,11 +27,13 @@ func settle(t *turn) *Transition {
 
 // ended is how a running step ended, whatever its kind; nil while it has not.
 func (t *turn) ended(step *v1alpha1.StepStatus) *steppod.End {
-	if step.PodName != "" {
+	switch {
+	case step.PodName != "":
 		return t.end(step)
-	}
-	if step.NotBefore == nil || !t.now.Before(step.NotBefore.Time) {
+	case step.NotBefore == nil || !t.now.Before(step.NotBefore.Time):
 		return &steppod.End{Verdict: steppod.Succeeded}
+	case t.edited(step): // A wait has no Pod that would have to be stopped first.
+		return &steppod.End{Verdict: steppod.Stopped, Code: v1alpha1.CodeSpecChanged, Message: "its spec was changed"}
 	}
 	return nil
 }
@@ -126,11 +128,14 @@ func rewind(t *turn) *Transition {
 	}
 	for i := range t.status().Steps {
 		step := &t.status().Steps[i]
-		if step.Phase != v1alpha1.StepBackoff || t.spec(step.Name) == nil || step.NotBefore != nil && t.now.Before(step.NotBefore.Time) {
+		if step.Phase != v1alpha1.StepBackoff || t.runnable(step.Name) == nil || step.NotBefore != nil && t.now.Before(step.NotBefore.Time) {
 			continue
 		}
 		d, again := t.beginStep(v1alpha1.EventRewound, i, fmt.Sprintf("starts again, epoch %d", step.Epoch+1))
 		cause, attempt := cause(step)
+		if attempt == step.Attempt && !steppod.SameSpec(t.spec(step.Name), step.SpecHash) {
+			attempt++ // It was edited since: other work must not carry the same idempotency key.
+		}
 		d.start(again, step.Epoch+1, attempt)
 		d.event.Epoch = again.Epoch
 		d.state.Rewinds++

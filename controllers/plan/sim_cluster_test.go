@@ -275,20 +275,20 @@ func (c *cluster) deletePod(name string, uid types.UID) {
 	}
 }
 
-// stopPod ends a Pod for the operator: a bound one by its deadline, any other by deleting it.
-func (c *cluster) stopPod(name string, uid types.UID, code v1alpha1.ErrorCode) {
+// stopPod marks a Pod as stopped by the operator. One that has a node gets the shortest deadline with it; any other must
+// be deleted, as nobody would heed a deadline.
+func (c *cluster) stopPod(name string, uid types.UID, code v1alpha1.ErrorCode, bound bool) {
 	pod, found := c.pods[name]
 	if !found || pod.UID != uid {
 		return
 	}
-	soon := int64(1)
 	c.changePod(name, func(pod *corev1.Pod) {
 		pod.Annotations = map[string]string{steppod.AnnotationStopped: string(code)}
-		pod.Spec.ActiveDeadlineSeconds = &soon
+		if bound {
+			pod.Spec.ActiveDeadlineSeconds = ptr(int64(1))
+		}
 	})
-	if pod.Spec.NodeName == "" {
-		c.deletePod(name, uid)
-	} else {
+	if bound {
 		c.after(time.Second, func() { c.kill(name, "DeadlineExceeded", 143) })
 	}
 }

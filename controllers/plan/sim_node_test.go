@@ -129,7 +129,7 @@ func (c *cluster) bind(pod string) {
 }
 
 func (c *cluster) start(pod string) {
-	if p := c.pods[pod]; p.Spec.NodeName == "" || p.DeletionTimestamp != nil || p.Annotations[steppod.AnnotationStopped] != "" {
+	if p := c.pods[pod]; p.Spec.NodeName == "" || p.DeletionTimestamp != nil {
 		return
 	}
 	c.setContainer(pod, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(c.now)}})

@@ -147,20 +147,22 @@ func (o *operator) commit(order *v1alpha1.WorkOrder, next *plan.Transition) (sav
 	return saved, err
 }
 
-// act brings about the effects. It reports whether there was anything to do.
+// act brings about the effects, and goes on when one of them fails: the next turn will find it still to be done. It
+// reports whether there was anything to do.
 func (o *operator) act(order *v1alpha1.WorkOrder, e plan.Effects) (acted bool) {
 	c := o.cluster
-	do := func(verb string, attempt steppod.Attempt, write func() error) {
-		switch err := o.write(verb, write); {
+	do := func(verb string, attempt steppod.Attempt, write func() error) (err error) {
+		switch err = o.write(verb, write); {
 		case err == nil:
 			o.last.effects = append(o.last.effects, effect{verb, attempt})
 		case errors.Is(err, errRefused):
 			o.last.effects = append(o.last.effects, effect{"refused", attempt})
 		}
 		acted = true
+		return err
 	}
 	post := func(verb string, attempt steppod.Attempt, pod *corev1.Pod) {
-		do(verb, attempt, func() error { return o.post(order, attempt, pod) })
+		_ = do(verb, attempt, func() error { return o.post(order, attempt, pod) })
 	}
 	for _, a := range e.Create {
 		post("create", a, build(order, a))
@@ -169,13 +171,16 @@ func (o *operator) act(order *v1alpha1.WorkOrder, e plan.Effects) (acted bool) {
 		post("seal", a, steppod.Seal(order, a.Step, a.Epoch))
 	}
 	for _, s := range e.Stop {
-		do("stop", s.Pod.Attempt, func() error { c.stopPod(s.Pod.Name, s.Pod.UID, s.Code); return nil })
+		err := do("stop", s.Pod.Attempt, func() error { c.stopPod(s.Pod.Name, s.Pod.UID, s.Code, s.Pod.Bound); return nil })
+		if err == nil && !s.Pod.Bound {
+			_ = do("delete", s.Pod.Attempt, func() error { c.deletePod(s.Pod.Name, s.Pod.UID); return nil })
+		}
 	}
 	for _, p := range e.Release {
-		do("release", p.Attempt, func() error { c.releasePod(p.Name, p.UID); return nil })
+		_ = do("release", p.Attempt, func() error { c.releasePod(p.Name, p.UID); return nil })
 	}
 	for _, p := range e.Delete {
-		do("delete", p.Attempt, func() error { c.deletePod(p.Name, p.UID); return nil })
+		_ = do("delete", p.Attempt, func() error { c.deletePod(p.Name, p.UID); return nil })
 	}
 	return acted
 }

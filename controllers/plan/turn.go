@@ -28,6 +28,14 @@ func (t *turn) spec(name string) *v1alpha1.Step {
 	return nil
 }
 
+// runnable is the spec of a step if it can be started: it exists and says what to do.
+func (t *turn) runnable(name string) *v1alpha1.Step {
+	if spec := t.spec(name); spec != nil && (spec.Run != nil || spec.Wait != nil) {
+		return spec
+	}
+	return nil
+}
+
 // pod is the Pod of a step's epoch, if there is one.
 func (t *turn) pod(step *v1alpha1.StepStatus) (steppod.Report, bool) {
 	report, found := t.world.Pods[attempt(step)]
@@ -79,14 +87,15 @@ func attempt(step *v1alpha1.StepStatus) steppod.Attempt {
 	return steppod.Attempt{Step: step.Name, Epoch: step.Epoch}
 }
 
-// settled says whether nothing more will happen to a step by itself.
+// settled says whether nothing more will happen to a step by itself. A phase that is not known, from a later operator
+// perhaps, is not settled: an order must not end because it was not understood.
 func settled(step *v1alpha1.StepStatus) bool {
 	switch step.Phase {
-	case v1alpha1.StepPending, v1alpha1.StepRunning, v1alpha1.StepBackoff:
-		return false
 	case v1alpha1.StepSucceeded, v1alpha1.StepFailed, v1alpha1.StepSkipped, v1alpha1.StepBlocked, v1alpha1.StepCancelled:
+		return true
+	case v1alpha1.StepPending, v1alpha1.StepRunning, v1alpha1.StepBackoff:
 	}
-	return true
+	return false
 }
 
 // done says whether what needs the step may go on.

@@ -91,8 +91,8 @@ func (c Chain) Collapse() []*v1alpha1.ProgressEvent {
 
 // After is the events of the chain with a sequence above the cursor: what a reader has not seen yet.
 func (c Chain) After(cursor int64) []*v1alpha1.ProgressEvent {
-	i, _ := slices.BinarySearchFunc(c.Events, cursor+1, func(e *v1alpha1.ProgressEvent, sequence int64) int {
-		return cmp.Compare(e.Spec.Sequence, sequence)
+	i, _ := slices.BinarySearchFunc(c.Events, cursor, func(e *v1alpha1.ProgressEvent, cursor int64) int {
+		return cmp.Or(cmp.Compare(e.Spec.Sequence, cursor), -1) // Behind the event at the cursor.
 	})
 	return c.Events[i:]
 }

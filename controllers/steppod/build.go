@@ -18,11 +18,7 @@ func Build(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.Step
 		settings = &v1alpha1.PodSettings{}
 	}
 	pod := skeleton(order, step.Name, status.Epoch)
-	for key, value := range settings.Labels {
-		if _, ours := pod.Labels[key]; !ours {
-			pod.Labels[key] = value
-		}
-	}
+	maps.Copy(pod.Labels, foreign(settings.Labels))
 	pod.Annotations = foreign(settings.Annotations)
 	pod.Finalizers = []string{Finalizer}
 	pod.Spec = podSpec(settings)
@@ -142,9 +138,9 @@ func environment(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha
 // never refers to another variable.
 func verbatim(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 
-// foreign is the annotations without those that only the operator may set.
-func foreign(annotations map[string]string) map[string]string {
-	kept := maps.Clone(annotations)
+// foreign is the labels or annotations without those that only the operator may set.
+func foreign(wanted map[string]string) map[string]string {
+	kept := maps.Clone(wanted)
 	maps.DeleteFunc(kept, func(key, _ string) bool { return strings.HasPrefix(key, "workorders.dev/") })
 	return kept
 }

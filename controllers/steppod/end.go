@@ -118,11 +118,11 @@ func stop(pod *corev1.Pod) *End {
 	case v1alpha1.CodeStartTimeout:
 		return &End{Verdict: Disrupted, Code: code, Message: "its container did not start in time"}
 	case v1alpha1.CodeCancelled:
-		return &End{Verdict: Stopped, Code: code, Message: "it was stopped, as the order was cancelled"}
+		return &End{Verdict: Stopped, Code: code, Message: "the order was cancelled"}
 	case v1alpha1.CodeSpecChanged:
-		return &End{Verdict: Stopped, Code: code, Message: "it was stopped, as its spec was changed"}
+		return &End{Verdict: Stopped, Code: code, Message: "its spec was changed"}
 	default:
-		return &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was stopped, as it was not wanted any more"}
+		return &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was not wanted any more"}
 	}
 }
 
@@ -145,7 +145,7 @@ func disruption(pod *corev1.Pod) *End {
 	case !ran && reason == "DeadlineExceeded":
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start before the step's timeout"}
 	case !ran && s == nil && reason != "":
-		return &End{Verdict: Disrupted, Code: v1alpha1.CodeNotAdmitted, Message: said("the node refused its Pod", reason+": "+pod.Status.Message)}
+		return &End{Verdict: Disrupted, Code: v1alpha1.CodeNotAdmitted, Message: said(said("the node refused its Pod", reason), pod.Status.Message)}
 	case !ran:
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "the node does not know how its container ended"}
 	}

@@ -34,7 +34,7 @@ type Report struct {
 	Deleting, Held bool
 	// Sealed: it only takes a name and never runs.
 	Sealed bool
-	// Stopped is why the operator stopped it; empty if it did not.
+	// Stopped is why the operator stopped it; empty if it did not, or has not done all that it takes.
 	Stopped v1alpha1.ErrorCode
 	// Waiting is why it has not started; nil if there is nothing to say.
 	Waiting *v1alpha1.StepError
@@ -67,7 +67,7 @@ func Read(pod *corev1.Pod, order *v1alpha1.WorkOrder) (Report, bool) {
 		Deleting: pod.DeletionTimestamp != nil,
 		Held:     Held(pod),
 		Sealed:   Sealed(pod),
-		Stopped:  v1alpha1.ErrorCode(pod.Annotations[AnnotationStopped]),
+		Stopped:  stopped(pod),
 		Started:  started(pod),
 	}
 	report.End = end(pod)
@@ -78,6 +78,16 @@ func Read(pod *corev1.Pod, order *v1alpha1.WorkOrder) (Report, bool) {
 		}
 	}
 	return report, true
+}
+
+// stopped is why the operator stopped a Pod. The annotation alone stops nothing: a Pod with a node has a deadline of a
+// second as well, and any other is deleted. An operator that died in between must do it again.
+func stopped(pod *corev1.Pod) v1alpha1.ErrorCode {
+	deadline := pod.Spec.ActiveDeadlineSeconds
+	if pod.DeletionTimestamp == nil && (pod.Spec.NodeName == "" || deadline == nil || *deadline > 1) {
+		return ""
+	}
+	return v1alpha1.ErrorCode(pod.Annotations[AnnotationStopped])
 }
 
 // Held says whether the operator's finalizer keeps the Pod.

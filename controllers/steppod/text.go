@@ -45,6 +45,7 @@ func Line(text string, max int) string {
 // characters, and an ellipsis shows that it was.
 func Cut(text string, max int) string {
 	size, fits := 0, 0
+	text = strings.ToValidUTF8(text, "\uFFFD") // What is no text would be written as an escape of six bytes.
 	for i, r := range text {
 		if size <= max-len(ellipsis) {
 			fits = i
