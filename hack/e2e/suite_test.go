@@ -42,7 +42,7 @@ func TestEndToEnd(t *testing.T) {
 	RunSpecs(t, "End to end, on a real node")
 }
 
-var _ = BeforeSuite(func() {
+var _ = BeforeSuite(func(ctx SpecContext) {
 	logf.SetLogger(zap.New(zap.WriteTo(GinkgoWriter)))
 	scheme := k8sruntime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
@@ -55,6 +55,10 @@ var _ = BeforeSuite(func() {
 
 	_, err = envtest.InstallCRDs(config, envtest.CRDInstallOptions{Paths: []string{"../../config/crd/bases"}, ErrorIfPathMissing: true})
 	Expect(err).NotTo(HaveOccurred())
+	for _, list := range []client.ObjectList{&v1alpha1.WorkOrderList{}, &v1alpha1.ProgressEventList{}} {
+		// It is announced a little before it is served.
+		Eventually(ctx, func() error { return cluster.List(ctx, list) }).Should(Succeed())
+	}
 	operator = newProcess()
 	operator.start()
 	DeferCleanup(operator.kill)
