@@ -48,11 +48,23 @@ func isModule(dir string) bool {
 // stateDir is where the cluster lives: as asked for, or .cluster at the root of the checkout.
 func (t *tool) stateDir() (string, error) {
 	if t.state != "" {
-		return filepath.Abs(t.state)
+		state, err := filepath.Abs(t.state)
+		return resolve(state), err
 	}
 	module, err := moduleDir()
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(module, "..", "..", ".cluster"), nil
+	return resolve(filepath.Join(module, "..", "..", ".cluster")), nil
+}
+
+// resolve follows links as far as the path exists: the kernel names what is mounted without them.
+func resolve(path string) string {
+	if plain, err := filepath.EvalSymlinks(path); err == nil {
+		return plain
+	}
+	if parent := filepath.Dir(path); parent != path {
+		return filepath.Join(resolve(parent), filepath.Base(path))
+	}
+	return path
 }

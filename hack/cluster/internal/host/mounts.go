@@ -11,22 +11,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// UnmountBelow unmounts whatever is mounted at or below the folders, last mounted first.
+// UnmountBelow unmounts whatever is mounted at or below the folders, last mounted first. It fails if anything
+// stays mounted: who removes the folders would remove what is in there, which may be somebody's own.
 func UnmountBelow(folders ...string) error {
-	points, err := mountPoints()
+	points, err := mountPointsBelow(folders)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, point := range slices.Backward(points) {
-		if !slices.ContainsFunc(folders, func(folder string) bool { return within(point, folder) }) {
-			continue
-		}
-		if err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {
+		if err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 			errs = append(errs, fmt.Errorf("cannot unmount %s: %w", point, err))
 		}
 	}
-	return errors.Join(errs...)
+	left, err := mountPointsBelow(folders)
+	if err != nil || len(left) > 0 {
+		return errors.Join(append(errs, err, fmt.Errorf("unmount by hand, and try again: %s", strings.Join(left, " ")))...)
+	}
+	return nil // a mount that went by itself could not be unmounted, and need not be
+}
+
+func mountPointsBelow(folders []string) ([]string, error) {
+	points, err := mountPoints()
+	return slices.DeleteFunc(points, func(point string) bool {
+		return !slices.ContainsFunc(folders, func(folder string) bool { return within(point, folder) })
+	}), err
 }
 
 // Mounted is whether something is mounted at the path.

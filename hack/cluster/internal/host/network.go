@@ -94,7 +94,8 @@ func TearDownNetwork(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// OtherProxy is whether somebody else's kube-proxy has its rules on this machine; ours would fight with it.
+// OtherProxy is whether a kube-proxy has its rules on this machine. If the node is nobody's, then it is somebody
+// else's, and ours would fight with it.
 func OtherProxy(ctx context.Context) bool {
 	return exec.CommandContext(ctx, nftPath(), "list", "table", "ip", "kube-proxy").Run() == nil
 }

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -38,11 +37,8 @@ func CheckMachine(state string) error {
 	return enoughSpace(state)
 }
 
-// CheckFree says what of somebody else's stands in the way of a node that does not run yet.
-func CheckFree(ctx context.Context, ports map[string]int) error {
-	if OtherProxy(ctx) {
-		return errors.New("another Kubernetes node runs on this machine (there are rules of a kube-proxy): stop it first, or use it with KUBECONFIG=… make demo")
-	}
+// CheckPorts says which of the ports, by what they are for, somebody else listens on.
+func CheckPorts(ports map[string]int) error {
 	for what, port := range ports {
 		if err := checkPort(port); err != nil {
 			return fmt.Errorf("port %d is in use, and the cluster needs it for its %s: stop what listens there (ss -ltnp 'sport = :%d' shows it)", port, what, port)

@@ -35,25 +35,26 @@ func standingOf(owner *host.Owner, state string, whole, running bool) standing {
 	}
 }
 
-// claim makes sure that the machine's node is nobody's or this state folder's, or says whose it is.
-func claim(ctx context.Context, show *screen.Screen, l Layout) error {
+// claim makes sure that the machine's node is nobody's or this state folder's, or says whose it is. It returns
+// which of the two it is.
+func claim(ctx context.Context, show *screen.Screen, l Layout) (standing, error) {
 	owner, err := host.ReadOwner()
 	if err != nil {
-		return err
+		return taken, err
 	}
 	running := len(deadComponents()) < len(components)
 	whole, err := isWhole(owner)
 	if err != nil {
-		return err
+		return taken, err
 	}
-	switch standingOf(owner, l.State, whole, running) {
+	switch found := standingOf(owner, l.State, whole, running); found {
 	case taken:
-		return fmt.Errorf("the cluster of another checkout, with its state in %s, has this machine's node: free it with `%s`", owner.State, downCommand(owner))
+		return taken, fmt.Errorf("the cluster of another checkout, with its state in %s, has this machine's node: free it with `%s`", owner.State, downCommand(owner))
 	case abandoned:
 		show.Note("clearing away what is left of the cluster in %s", owner.State)
-		return tearDown(ctx, Layout{State: owner.State})
+		return free, tearDown(ctx, Layout{State: owner.State})
 	default:
-		return nil
+		return found, nil
 	}
 }
 

@@ -22,13 +22,23 @@ const patience = 5 * time.Second
 
 // Down takes the cluster down and removes everything it has made on the machine, its data too.
 func Down(ctx context.Context, show *screen.Screen, l Layout) error {
+	owner, err := host.ReadOwner()
+	if err != nil {
+		return err
+	}
+	if owner == nil && !hasState(l) {
+		show.Note("there is no cluster in %s", l.State)
+		return nil
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("taking a node down needs root: run this with sudo")
+	}
 	unlock, err := host.Lock(ctx, show)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	owner, err := host.ReadOwner()
-	if err != nil {
+	if owner, err = host.ReadOwner(); err != nil {
 		return err
 	}
 	if owner == nil || owner.State != l.State {
@@ -63,7 +73,7 @@ func tearDown(ctx context.Context, l Layout) error {
 	errs := []error{stop(ctx, "kubelet", "kube-proxy", "kube-controller-manager", "kube-scheduler", "kube-apiserver")}
 	errs = append(errs, host.RemoveCgroup(ctx)) // with every container
 	errs = append(errs, stop(ctx, "containerd", "etcd"), stopShims(ctx))
-	errs = append(errs, host.UnmountBelow(l.State, host.RunDir, host.Volumes))
+	errs = append(errs, host.UnmountBelow(append(l.ours(), host.RunDir, host.Volumes)...))
 	errs = append(errs, host.RemoveCgroup(ctx), host.TearDownNetwork(ctx))
 	removeStrays(l)
 	errs = append(errs, host.UndoChanges())
@@ -107,16 +117,19 @@ func stopShims(ctx context.Context) error {
 }
 
 func hasState(l Layout) bool {
-	return slices.ContainsFunc(inState, func(name string) bool {
-		_, err := os.Lstat(l.path(name))
+	return slices.ContainsFunc(l.ours(), func(path string) bool {
+		_, err := os.Lstat(path)
 		return err == nil
 	})
 }
 
 // removeState removes what was made in the state folder, and the folder if there is nothing else in it.
 func removeState(l Layout) error {
-	for _, name := range inState {
-		if err := os.RemoveAll(l.path(name)); err != nil {
+	if err := host.UnmountBelow(l.ours()...); err != nil {
+		return err
+	}
+	for _, path := range l.ours() {
+		if err := os.RemoveAll(path); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -58,7 +59,7 @@ func writeKubeconfig(l Layout, path, user, server string) error {
 	})
 }
 
-// giveToCaller makes the kubeconfig readable for who called sudo.
+// giveToCaller lets who called sudo read the kubeconfig, and put things beside it.
 func giveToCaller(l Layout) error {
 	uid, err := strconv.Atoi(os.Getenv("SUDO_UID"))
 	if err != nil {
@@ -68,7 +69,7 @@ func giveToCaller(l Layout) error {
 	if err != nil {
 		return nil
 	}
-	return os.Chown(l.Kubeconfig(), uid, gid)
+	return errors.Join(os.Chown(l.State, uid, gid), os.Chown(l.Kubeconfig(), uid, gid))
 }
 
 func writeJSON(path string, content any) error {

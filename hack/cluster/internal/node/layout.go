@@ -67,6 +67,15 @@ var inState = []string{
 	"kubeconfig", "config", "pki", "run", "logs", "etcd", "containerd", "kubelet", "pods", "cni", "volumes",
 }
 
+// ours are the paths of inState. The state folder itself may be somebody's mount.
+func (l Layout) ours() []string {
+	var paths []string
+	for _, name := range inState {
+		paths = append(paths, l.path(name))
+	}
+	return paths
+}
+
 func runPath(parts ...string) string {
 	return filepath.Join(append([]string{host.RunDir}, parts...)...)
 }

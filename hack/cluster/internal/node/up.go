@@ -30,8 +30,12 @@ func (s Start) Up(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if err := claim(ctx, s.Screen, s.Layout); err != nil {
+	found, err := claim(ctx, s.Screen, s.Layout)
+	if err != nil {
 		return err
+	}
+	if found == free && host.OtherProxy(ctx) {
+		return errors.New("another Kubernetes node runs on this machine (there are rules of a kube-proxy): stop it first, or use it with KUBECONFIG=… make demo")
 	}
 	dead := deadComponents()
 	switch {
@@ -55,7 +59,7 @@ func (s Start) Up(ctx context.Context) error {
 
 // startFresh starts a cluster of which nothing runs, and leaves nothing half-started.
 func (s Start) startFresh(ctx context.Context) error {
-	if err := host.CheckFree(ctx, ports); err != nil {
+	if err := host.CheckPorts(ports); err != nil {
 		return err
 	}
 	err := s.start(ctx)
