@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -43,9 +44,13 @@ type WorkOrderReconciler struct {
 // Reconcile moves one WorkOrder on by one transition: look, think, write it down, show it, act on it.
 func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	order := &v1alpha1.WorkOrder{}
-	if err := r.Get(ctx, req.NamespacedName, order); err != nil {
+	err := r.Get(ctx, req.NamespacedName, order)
+	switch {
+	case apierrors.IsNotFound(err):
 		r.memory.forget(req.NamespacedName)
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, nil
+	case err != nil:
+		return ctrl.Result{}, err
 	}
 	world, err := r.observe(ctx, order)
 	if err != nil {

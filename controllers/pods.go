@@ -1,0 +1,103 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// livePod is the Pod of an attempt as the API server has it; an empty Pod if there is none.
+func (r *WorkOrderReconciler) livePod(ctx context.Context, order *v1alpha1.WorkOrder, attempt steppod.Attempt) (*corev1.Pod, error) {
+	pod := &corev1.Pod{}
+	name := steppod.Name(order.Name, order.UID, attempt.Step, attempt.Epoch)
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: order.Namespace, Name: name}, pod)
+	return pod, client.IgnoreNotFound(err)
+}
+
+// post creates a Pod under its fixed name. That it exists already is as good, if it is the one.
+func (r *WorkOrderReconciler) post(ctx context.Context, order *v1alpha1.WorkOrder, attempt steppod.Attempt, pod *corev1.Pod) (refused bool, err error) {
+	key := client.ObjectKeyFromObject(order)
+	err = r.Create(ctx, pod)
+	if apierrors.IsAlreadyExists(err) {
+		existing, readErr := r.livePod(ctx, order, attempt)
+		if readErr != nil {
+			return false, readErr
+		}
+		if _, ours := steppod.Read(existing, order); ours {
+			err = nil
+		}
+	}
+	if err == nil {
+		r.memory.provided(key, order.UID, attempt)
+		return false, nil
+	}
+	why, no := refusal(err, pod.Name)
+	if !no {
+		return false, fmt.Errorf("create Pod %s: %w", pod.Name, err)
+	}
+	ctrl.LoggerFrom(ctx).Info("Pod refused", "step", attempt.Step, "epoch", attempt.Epoch, "code", why.Code, "cause", err.Error())
+	r.memory.refuse(key, order.UID, attempt, plan.Refusal{Why: why, Seal: steppod.Sealed(pod)}, r.Clock.Now())
+	return true, nil
+}
+
+// stop ends a Pod. One that has a node gets the shortest deadline there is: it is sent TERM and has its grace period,
+// and its exit code, termination message and logs stay. One that has none is deleted, as nothing would heed a deadline.
+func (r *WorkOrderReconciler) stop(ctx context.Context, order *v1alpha1.WorkOrder, stop plan.Stop) error {
+	spec := map[string]any{}
+	if stop.Pod.Bound {
+		spec["activeDeadlineSeconds"] = 1
+	}
+	patch := map[string]any{
+		"metadata": map[string]any{"uid": stop.Pod.UID, "annotations": map[string]any{steppod.AnnotationStopped: stop.Code}},
+		"spec":     spec,
+	}
+	if err := patchPod(ctx, r.Client, order.Namespace, stop.Pod.Name, patch); err != nil {
+		return fmt.Errorf("stop Pod %s: %w", stop.Pod.Name, err)
+	}
+	if stop.Pod.Bound {
+		return nil
+	}
+	return r.deletePod(ctx, order, stop.Pod)
+}
+
+func (r *WorkOrderReconciler) deletePod(ctx context.Context, order *v1alpha1.WorkOrder, pod steppod.Report) error {
+	object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: order.Namespace, Name: pod.Name}}
+	err := r.Delete(ctx, object, client.Preconditions{UID: &pod.UID})
+	if err = client.IgnoreNotFound(err); err != nil {
+		return fmt.Errorf("delete Pod %s: %w", pod.Name, err)
+	}
+	return nil
+}
+
+// release takes the operator's finalizer off a Pod.
+func release(ctx context.Context, c client.Client, namespace, name string, uid types.UID) error {
+	patch := map[string]any{"metadata": map[string]any{
+		"uid":                                 uid,
+		"$deleteFromPrimitiveList/finalizers": []string{steppod.Finalizer},
+	}}
+	if err := patchPod(ctx, c, namespace, name, patch); err != nil {
+		return fmt.Errorf("release Pod %s: %w", name, err)
+	}
+	return nil
+}
+
+// patchPod merges into the Pod with the uid that the patch names; a Pod that is gone needs no patch any more.
+func patchPod(ctx context.Context, c client.Client, namespace, name string, patch map[string]any) error {
+	encoded, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	return client.IgnoreNotFound(c.Patch(ctx, pod, client.RawPatch(types.StrategicMergePatchType, encoded)))
+}
