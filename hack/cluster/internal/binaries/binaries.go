@@ -53,6 +53,9 @@ func Ensure(ctx context.Context, show *screen.Screen, moduleDir string) (string,
 	if complete(dir) { // whoever held the lock has built it
 		return dir, nil
 	}
+	if err := enoughSpace(filepath.Dir(dir)); err != nil {
+		return "", err
+	}
 	return dir, create(ctx, show, moduleDir, dir, version)
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,9 +19,6 @@ const needed = 6 << 30
 
 // build compiles the multi-call binary, counting packages on the screen while it does.
 func build(ctx context.Context, show *screen.Screen, moduleDir, out, version string) error {
-	if err := enoughSpace(filepath.Dir(out)); err != nil {
-		return err
-	}
 	phase := show.Start("finding the sources of Kubernetes %s", version)
 	total, err := countPackages(ctx, moduleDir)
 	if err != nil {

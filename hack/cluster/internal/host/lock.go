@@ -91,6 +91,9 @@ func ReadOwner() (*Owner, error) {
 	return owner, nil
 }
 
+// Has is whether the node belongs to the state folder. It may be asked of nobody.
+func (o *Owner) Has(state string) bool { return o != nil && o.State == state }
+
 // Write makes the node the owner's.
 func (o Owner) Write() error {
 	content, err := json.Marshal(o)

@@ -26,7 +26,7 @@ func standingOf(owner *host.Owner, state string, whole, running bool) standing {
 	switch {
 	case owner == nil:
 		return free
-	case whole && owner.State == state:
+	case whole && owner.Has(state):
 		return ours
 	case whole && running:
 		return taken

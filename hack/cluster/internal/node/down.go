@@ -26,8 +26,9 @@ func Down(ctx context.Context, show *screen.Screen, l Layout) error {
 	if err != nil {
 		return err
 	}
-	if owner == nil && !hasState(l) {
+	if !owner.Has(l.State) && !hasState(l) {
 		show.Note("there is no cluster in %s", l.State)
+		tellOwner(show, owner)
 		return nil
 	}
 	if os.Geteuid() != 0 {
@@ -41,15 +42,9 @@ func Down(ctx context.Context, show *screen.Screen, l Layout) error {
 	if owner, err = host.ReadOwner(); err != nil {
 		return err
 	}
-	if owner == nil || owner.State != l.State {
-		if !hasState(l) {
-			show.Note("there is no cluster in %s", l.State)
-		} else {
-			show.Note("no cluster runs in %s; removing what is left of one", l.State)
-		}
-		if owner != nil {
-			show.Note("this machine's node belongs to another one: `%s` takes that down", downCommand(owner))
-		}
+	if !owner.Has(l.State) {
+		show.Note("no cluster runs in %s; removing what is left of one", l.State)
+		tellOwner(show, owner)
 		return removeState(l)
 	}
 	phase := show.Start("taking the cluster down")
@@ -64,6 +59,13 @@ func Down(ctx context.Context, show *screen.Screen, l Layout) error {
 	}
 	phase.Done("the cluster is down, and nothing of it is left")
 	return nil
+}
+
+// tellOwner says whose the machine's node is, if it is somebody's.
+func tellOwner(show *screen.Screen, owner *host.Owner) {
+	if owner != nil {
+		show.Note("this machine's node belongs to another cluster: `%s` takes that down", downCommand(owner))
+	}
 }
 
 // tearDown ends everything that runs and undoes everything outside the state folder. It works just as well on a

@@ -19,7 +19,7 @@ func Load(ctx context.Context, show *screen.Screen, l Layout, file string) error
 	if err != nil {
 		return err
 	}
-	if owner == nil || owner.State != l.State || !componentNamed("containerd").alive() {
+	if !owner.Has(l.State) || !componentNamed("containerd").alive() {
 		return errors.New("there is no node to load an image into; run `up` first")
 	}
 	phase := show.Start("loading %s", filepath.Base(file))
@@ -35,7 +35,7 @@ func Load(ctx context.Context, show *screen.Screen, l Layout, file string) error
 func importImages(ctx context.Context, file string) ([]string, error) {
 	output, err := exec.CommandContext(ctx, host.FindProgram("ctr"), ctrArgs("images", "import", file)...).CombinedOutput()
 	if err != nil {
-		return nil, fmt.Errorf("containerd does not take %s, which should be a tarball as `image` and `docker save` write them: %w: %s", file, err, strings.TrimSpace(string(output)))
+		return nil, fmt.Errorf("containerd does not take %s, which should be a tarball as `image` and `docker save` write them: %s", file, strings.TrimSpace(string(output)))
 	}
 	var names []string
 	for line := range strings.Lines(string(output)) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 
 	"workorders.dev/operator/hack/cluster/internal/host"
@@ -16,8 +17,12 @@ func Status(ctx context.Context, out io.Writer, l Layout) (up bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if owner == nil || owner.State != l.State {
-		fmt.Fprintf(out, "There is no cluster in %s.\n", l.State)
+	if !owner.Has(l.State) {
+		if _, err := os.Stat(l.pki("done")); err == nil {
+			fmt.Fprintf(out, "The cluster in %s does not run; `up` starts it again, with its data.\n", l.State)
+		} else {
+			fmt.Fprintf(out, "There is no cluster in %s.\n", l.State)
+		}
 		if owner != nil {
 			fmt.Fprintf(out, "This machine's node belongs to the one in %s.\n", owner.State)
 		}
