@@ -143,6 +143,12 @@ test-e2e: ## Run the tests on a real node: on one that is up, or on one of their
 		afterwards() { $(CLUSTER) down; }
 		$(CLUSTER) up
 	fi
+	# The tests kill and start an operator of their own; a second one would do its work meanwhile.
+	source hack/demo/common
+	if operator_runs; then
+		echo "the demo's operator is stopped; make demo starts it again"
+		stop_operator
+	fi
 	$(again) images
 	$(CLUSTER) load $(foreach image,$(IMAGES),$(CURDIR)/dist/images/$(firstword $(subst =, ,$(image))).tar)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/...
