@@ -105,8 +105,8 @@ func TestConfigsAreJSON(t *testing.T) {
 }
 
 func TestNameServersThatOnlyTheMachineReachesAreLeftOut(t *testing.T) {
-	got := parseNameServers("# by somebody\nnameserver 127.0.0.53\nnameserver 192.0.2.1\nnameserver ::1\noptions edns0\nnameserver 192.0.2.2\n")
-	if strings.Join(got, " ") != "192.0.2.1 192.0.2.2" {
+	got := parseNameServers("# by somebody\nnameserver 127.0.0.53\nnameserver 198.51.100.1\nnameserver ::1\noptions edns0\nnameserver 198.51.100.2\n")
+	if strings.Join(got, " ") != "198.51.100.1 198.51.100.2" {
 		t.Errorf("got %v", got)
 	}
 }
