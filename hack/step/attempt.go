@@ -46,7 +46,7 @@ func (a attempt) String() string {
 // failure says in one sentence why this attempt fails, or nothing if it does not.
 func failure(o options, a attempt) string {
 	if a.epoch <= o.failEpochs {
-		return fmt.Sprintf("epoch %d of step %s fails because --fail-epochs=%d asks for it", a.epoch, a.step, o.failEpochs)
+		return fmt.Sprintf("asked to fail by --fail-epochs=%d", o.failEpochs)
 	}
 	seed := a.seed()
 	if o.seed != nil {
@@ -54,7 +54,7 @@ func failure(o options, a attempt) string {
 	}
 	// The epoch is the other half of the generator's state, so each epoch is a new draw and a repeated one is not.
 	if rand.New(rand.NewPCG(seed, uint64(a.epoch))).Float64() < o.failProbability {
-		return fmt.Sprintf("epoch %d of step %s fails by chance (--fail-probability=%v, seed %d)", a.epoch, a.step, o.failProbability, seed)
+		return fmt.Sprintf("failed by chance (--fail-probability=%v, seed %d)", o.failProbability, seed)
 	}
 	return ""
 }
