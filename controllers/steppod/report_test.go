@@ -31,10 +31,10 @@ func bound(p *corev1.Pod) { p.Spec.NodeName = "node" }
 func runs(p *corev1.Pod) {
 	bound(p)
 	p.Status.Phase = corev1.PodRunning
-	containerOf(p).Running = &corev1.ContainerStateRunning{}
+	containerState(p).Running = &corev1.ContainerStateRunning{}
 }
 
-func containerOf(p *corev1.Pod) *corev1.ContainerState {
+func containerState(p *corev1.Pod) *corev1.ContainerState {
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "injected"}, {Name: ContainerName}}
 	return &p.Status.ContainerStatuses[1].State
 }
@@ -43,7 +43,7 @@ func containerOf(p *corev1.Pod) *corev1.ContainerState {
 func terminated(code int32, reason, message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		bound(p)
-		containerOf(p).Terminated = &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message, FinishedAt: metav1.NewTime(noon.Add(time.Minute))}
+		containerState(p).Terminated = &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message, FinishedAt: metav1.NewTime(noon.Add(time.Minute))}
 	}
 }
 
@@ -170,7 +170,7 @@ func TestAPodSaysWhyItDoesNotStart(t *testing.T) {
 	waits := func(reason, message string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
 			bound(p)
-			containerOf(p).Waiting = &corev1.ContainerStateWaiting{Reason: reason, Message: message}
+			containerState(p).Waiting = &corev1.ContainerStateWaiting{Reason: reason, Message: message}
 		}
 	}
 	unschedulable := func(p *corev1.Pod) {

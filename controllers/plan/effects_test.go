@@ -1,0 +1,179 @@
+package plan
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// effectsOf is what is done, without the Pods' details: verb, step/epoch, and why.
+func effectsOf(e Effects) []string {
+	var list []string
+	name := func(a steppod.Attempt) string { return a.Step + "/" + string(rune('0'+a.Epoch)) }
+	for _, a := range e.Create {
+		list = append(list, "create "+name(a))
+	}
+	for _, a := range e.Seal {
+		list = append(list, "seal "+name(a))
+	}
+	for _, s := range e.Stop {
+		list = append(list, "stop "+name(s.Pod.Attempt)+" "+string(s.Code))
+	}
+	for _, p := range e.Release {
+		list = append(list, "release "+name(p.Attempt))
+	}
+	for _, p := range e.Delete {
+		list = append(list, "delete "+name(p.Attempt))
+	}
+	return list
+}
+
+func TestWhatIsDoneFollowsFromTheSavedStatusAndThePods(t *testing.T) {
+	type orderIs = func(*v1alpha1.WorkOrder)
+	working := func(*v1alpha1.WorkOrder) {}
+	cancelled := func(o *v1alpha1.WorkOrder) { o.Status.Cancelled = true }
+	deleting := func(o *v1alpha1.WorkOrder) { o.DeletionTimestamp = mt(0) }
+	changed := func(o *v1alpha1.WorkOrder) { o.Spec.Steps[0].Run.Image = "x" }
+	unread := func(o *v1alpha1.WorkOrder) { changed(o); o.Generation++ }
+	done := func(o *v1alpha1.WorkOrder) {
+		o.Status.Phase, o.Status.CompletionTime = v1alpha1.WorkOrderSucceeded, mt(0)
+		for i := range o.Status.Steps {
+			o.Status.Steps[i].Phase = v1alpha1.StepSucceeded
+		}
+	}
+	again := func(o *v1alpha1.WorkOrder) { o.Status.Steps[0].Epoch = 2 }
+	none := World{}
+	a1 := func(r steppod.Report) World { return saying("a", 1, r) }
+	refused := func(seal bool) World {
+		return World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {RetryAt: at(30), Seal: seal}}}
+	}
+	for _, test := range []struct {
+		when  string
+		order orderIs
+		world World
+		now   float64
+		want  []string
+		wake  float64 // 0: never
+	}{
+		{"a Pod is missing", working, none, 1, []string{"create a/1"}, 0},
+		{"it was refused", working, refused(false), 1, nil, 30},
+		{"it was refused a while ago", working, refused(false), 30, []string{"create a/1"}, 0},
+		{"it was refused and the order cancelled", func(o *v1alpha1.WorkOrder) { cancelled(o) }, refused(false), 1, []string{"seal a/1"}, 0},
+		{"its seal was refused", cancelled, refused(true), 1, nil, 30},
+		{"the order was cancelled", cancelled, none, 1, []string{"seal a/1"}, 0},
+		{"the step was edited", changed, none, 1, []string{"seal a/1"}, 0},
+		{"the step was edited and nobody has read it", unread, none, 1, nil, 0},
+		{"the order is being deleted", deleting, none, 1, nil, 0},
+		{"the Pod of the epoch before still runs", again, a1(steppod.Report{Started: true}), 1, []string{"stop a/1 Superseded"}, 0},
+		{"the Pod of the epoch before is being stopped", again, a1(steppod.Report{Stopped: "Superseded", Deleting: true}), 1, nil, 0},
+		{"the Pod of the epoch before has ended", again, a1(steppod.Report{End: &broken, Held: true}), 1, []string{"create a/2", "release a/1"}, 0},
+		{"the Pod of the epoch before is lost", again, a1(steppod.Report{Deleting: true, Held: true, LostAt: at(1)}), 1, []string{"create a/2", "release a/1"}, 0},
+
+		{"the Pod has not started", working, a1(steppod.Report{}), 1, nil, 600},
+		{"the Pod does not start", working, a1(steppod.Report{}), 600, []string{"stop a/1 StartTimeout"}, 0},
+		{"the Pod runs", working, a1(steppod.Report{Started: true}), 9000, nil, 0},
+		{"the Pod has ended and nobody wrote it down", working, a1(steppod.Report{End: &fine, Held: true}), 1, nil, 0},
+		{"the Pod runs and the order was cancelled", cancelled, a1(steppod.Report{Started: true}), 1, []string{"stop a/1 Cancelled"}, 0},
+		{"the Pod runs and the step was edited", changed, a1(steppod.Report{Started: true}), 1, []string{"stop a/1 SpecChanged"}, 0},
+		{"the Pod runs and the edit was not read", unread, a1(steppod.Report{Started: true}), 1, nil, 0},
+		{"the Pod is being stopped", cancelled, a1(steppod.Report{Started: true, Stopped: "Cancelled"}), 1, nil, 0},
+		{"the Pod is being deleted", cancelled, a1(steppod.Report{Started: true, Deleting: true}), 1, nil, 0},
+		{"the Pod was deleted by force", working, a1(steppod.Report{Started: true, Deleting: true, LostAt: at(60)}), 1, nil, 60},
+		{"the Pod runs and the order is being deleted", deleting, a1(steppod.Report{Started: true}), 1, nil, 0},
+
+		{"the Pod's result is saved", done, a1(steppod.Report{End: &fine, Held: true}), 1, []string{"release a/1"}, 600},
+		{"the Pod is a tombstone", done, a1(steppod.Report{End: &fine}), 599, nil, 600},
+		{"the order has ended ten minutes ago", done, a1(steppod.Report{End: &fine}), 600, []string{"delete a/1"}, 0},
+		{"and its Pod is being deleted", done, a1(steppod.Report{End: &fine, Deleting: true}), 600, nil, 0},
+		{"and its Pods are gone", done, none, 700, nil, 0},
+		{"a Pod runs that nobody wants", done, a1(steppod.Report{Started: true}), 700, []string{"stop a/1 Superseded"}, 0},
+		{"the Pod of a step that is unknown runs", working, World{Pods: map[steppod.Attempt]steppod.Report{
+			{Step: "a", Epoch: 1}: {Attempt: steppod.Attempt{Step: "a", Epoch: 1}, Started: true},
+			{Step: "z", Epoch: 1}: {Attempt: steppod.Attempt{Step: "z", Epoch: 1}, Started: true}}}, 1, []string{"stop z/1 Superseded"}, 0},
+	} {
+		o := accepted(t).DeepCopy()
+		test.order(o)
+		e := Act(o, test.world, at(test.now))
+		if diff := cmp.Diff(test.want, effectsOf(e)); diff != "" {
+			t.Errorf("when %s:\n%s", test.when, diff)
+		}
+		if e.Wake.IsZero() != (test.wake == 0) || test.wake != 0 && !e.Wake.Equal(at(test.wake)) {
+			t.Errorf("when %s: it wakes at %v", test.when, e.Wake)
+		}
+	}
+}
+
+func TestAStepThatWaitsWakesItsOrder(t *testing.T) {
+	o := newOrder()
+	o.Spec.Steps = []v1alpha1.Step{{Name: "a", Wait: &v1alpha1.Wait{Seconds: 30}}, podStep("b")}
+	o, _ = moved(t, o, World{}, 0.5)
+	if e := Act(o, World{}, at(1)); len(effectsOf(e)) > 0 || !e.Wake.Equal(at(31)) {
+		t.Errorf("a wait: %v, wakes at %v", effectsOf(e), e.Wake)
+	}
+	o = accepted(t, retries(1, 0))
+	o, _ = moved(t, o, ending("a", 1, broken), 10)
+	e := Act(o, World{}, at(10))
+	if notBefore := o.Status.Steps[0].NotBefore; !e.Wake.Equal(notBefore.Time) {
+		t.Errorf("a backoff until %v wakes at %v", notBefore, e.Wake)
+	}
+}
+
+// FuzzNext shows that every order in every state has an answer, and that the answers come to an end.
+func FuzzNext(f *testing.F) {
+	spec := `"spec":{"steps":[{"name":"a","run":{"image":"x"}},{"name":"b","wait":{"seconds":5}}]}`
+	for _, order := range []string{
+		`{}`,
+		`{"metadata":{"generation":1},` + spec + `}`,
+		`{"metadata":{"generation":1},` + spec + `,"status":{"observedGeneration":1,"phase":"Running","steps":[{"name":"a","phase":"Running","epoch":1,"podName":"p"},{"name":"b","phase":"Pending"}]}}`,
+		`{"metadata":{"generation":1},` + spec + `,"status":{"observedGeneration":1,"steps":[{"name":"zz","phase":"Pending"},{"name":"zz","phase":"Backoff","epoch":-7}]}}`,
+		`{"metadata":{"generation":1},"spec":{"steps":[{"name":"a"}]},"status":{"observedGeneration":1,"steps":[{"name":"a","phase":"Pending"},{"name":"a","phase":"Running"},{"name":"a","phase":"Running"}]}}`,
+		`{"metadata":{"generation":1},"spec":{"steps":[{"name":"a"}]},"status":{"observedGeneration":1,"steps":[{"name":"a","phase":"Backoff"},{"name":"","phase":""}]}}`,
+		`{"metadata":{"generation":2},` + spec + `,"status":{"observedGeneration":1,"phase":"Sleeping","sequence":-1,"head":"-","lastEventTime":"9999-12-31T23:59:59Z","conditions":[{"type":"Stalled","status":"True"},{"type":"Stalled","status":"Maybe"}],"steps":[{"name":"a","phase":"Dreaming","epoch":-1}]}}`,
+		`{"metadata":{"generation":1},"spec":{"retry":{"limit":-1,"backoff":{"initialSeconds":-5,"factor":-2,"maxSeconds":2147483647}},"steps":[{"name":"a","run":{"image":"x"},"startTimeoutSeconds":-1}]},"status":{"observedGeneration":1,"cancelled":true,"steps":[{"name":"a","phase":"Running","epoch":9223372036854775807,"podName":"p","retries":-2147483648}]}}`,
+	} {
+		f.Add([]byte(order), []byte(`{"status":{"phase":"Failed"}}`))
+		f.Add([]byte(order), []byte(`{"metadata":{"deletionTimestamp":"2030-01-01T00:00:00Z"}}`))
+	}
+	f.Fuzz(func(t *testing.T, orderJSON, podJSON []byte) {
+		o, pod := &v1alpha1.WorkOrder{}, &corev1.Pod{}
+		if json.Unmarshal(orderJSON, o) != nil || json.Unmarshal(podJSON, pod) != nil || len(o.Status.Steps) > 40 {
+			t.Skip()
+		}
+		o.Name, o.UID = "order", "uid-1"
+		for turns, most := 0, 20*(len(o.Spec.Steps)+len(o.Status.Steps)+2); ; turns++ {
+			world := foundBy(o, pod)
+			next := Next(o, world, at(float64(turns)))
+			Act(o, world, at(float64(turns)))
+			if next == nil {
+				break
+			}
+			if turns > most {
+				t.Fatalf("it never comes to rest: %s of %s", next.Event.Type, next.Event.Step)
+			}
+			o.Status = next.Status
+			if turns%3 == 2 {
+				o.Status = next.Unrecorded()
+			}
+		}
+	})
+}
+
+// foundBy is the world in which every step has that Pod.
+func foundBy(o *v1alpha1.WorkOrder, pod *corev1.Pod) World {
+	world := World{Pods: map[steppod.Attempt]steppod.Report{}}
+	for _, step := range o.Status.Steps {
+		found := pod.DeepCopy()
+		own := steppod.Seal(o, step.Name, step.Epoch)
+		found.ObjectMeta.Name, found.Labels, found.OwnerReferences = own.Name, own.Labels, own.OwnerReferences
+		if report, ours := steppod.Read(found, o); ours {
+			world.Pods[report.Attempt] = report
+		}
+	}
+	return world
+}

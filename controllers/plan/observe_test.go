@@ -1,0 +1,161 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"workorders.dev/operator/api/v1alpha1"
+)
+
+type specEdit = func(*v1alpha1.WorkOrderSpec)
+
+func TestEachEditOfAnOrderIsOneTransition(t *testing.T) {
+	suspend := func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }
+	resume := func(s *v1alpha1.WorkOrderSpec) { s.Suspend = false }
+	cancel := func(s *v1alpha1.WorkOrderSpec) { s.Cancel = true }
+	uncancel := func(s *v1alpha1.WorkOrderSpec) { s.Cancel = false }
+	spoil := func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "Graph" }
+	mend := func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "" }
+	all := func(edits ...specEdit) specEdit {
+		return func(s *v1alpha1.WorkOrderSpec) {
+			for _, e := range edits {
+				e(s)
+			}
+		}
+	}
+	for _, test := range []struct {
+		when  string
+		edits []specEdit // The first makes the order, before anybody has looked at it.
+		kind  v1alpha1.EventType
+		brief string
+	}{
+		{"it is new", []specEdit{all()}, "Accepted", "Running a:Running/1 b:Pending c:Pending"},
+		{"it is new and suspended", []specEdit{suspend}, "Accepted", "Suspended a:Pending b:Pending c:Pending"},
+		{"it is new and cancelled", []specEdit{cancel}, "Accepted", "Running a:Cancelled b:Cancelled c:Cancelled"},
+		{"it is new, cancelled and suspended", []specEdit{all(cancel, suspend)}, "Accepted", "Running a:Cancelled b:Cancelled c:Cancelled"},
+		{"it cannot run", []specEdit{spoil}, "SpecRejected", "Pending"},
+		{"it cannot run and is suspended", []specEdit{all(spoil, suspend)}, "SpecRejected", "Suspended"},
+		{"it cannot run and is cancelled", []specEdit{all(spoil, cancel)}, "Cancelling", "Running"},
+		{"it could not run and was mended", []specEdit{spoil, mend}, "Accepted", "Running a:Running/1 b:Pending c:Pending"},
+		{"it could not run and still cannot", []specEdit{spoil, suspend}, "SpecRejected", "Suspended"},
+		{"it could not run and was cancelled", []specEdit{spoil, cancel}, "Cancelling", "Running"},
+		{"it was suspended", []specEdit{all(), suspend}, "Suspended", "Suspended a:Running/1 b:Pending c:Pending"},
+		{"it was resumed", []specEdit{suspend, resume}, "Resumed", "Running a:Running/1 b:Pending c:Pending"},
+		{"it was resumed at work", []specEdit{all(), suspend, resume}, "Resumed", "Running a:Running/1 b:Pending c:Pending"},
+		{"it is suspended and was edited", []specEdit{suspend, func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[:2] }}, "SpecObserved", "Suspended a:Pending b:Pending"},
+		{"it was cancelled", []specEdit{all(), cancel}, "Cancelling", "Running a:Running/1 b:Cancelled c:Cancelled"},
+		{"it was cancelled and suspended", []specEdit{all(), all(cancel, suspend)}, "Cancelling", "Running a:Running/1 b:Cancelled c:Cancelled"},
+		{"it was cancelled and spoiled", []specEdit{all(), all(cancel, spoil)}, "Cancelling", "Running a:Running/1 b:Cancelled c:Cancelled"},
+		{"it was suspended and is cancelled", []specEdit{suspend, cancel}, "Cancelling", "Running a:Cancelled b:Cancelled c:Cancelled"},
+		{"cancel was unset", []specEdit{all(), cancel, uncancel}, "SpecObserved", "Running a:Running/1 b:Cancelled c:Cancelled"},
+		{"it is cancelled and was suspended", []specEdit{all(), cancel, suspend}, "SpecObserved", "Running a:Running/1 b:Cancelled c:Cancelled"},
+		{"it was spoiled at work", []specEdit{all(), spoil}, "SpecRejected", "Running a:Running/1 b:Pending c:Pending"},
+		{"it was spoiled at work, and mended", []specEdit{all(), spoil, mend}, "SpecObserved", "Running a:Running/1 b:Pending c:Pending"},
+		{"a step that had not started was edited", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps[1].Run.Image = "x" }}, "SpecObserved", "Running a:Running/1 b:Pending c:Pending"},
+		{"a step that had not started was removed", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps = append(s.Steps[:1], s.Steps[2]) }}, "SpecObserved", "Running a:Running/1 c:Pending"},
+		{"a step was inserted", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) {
+			s.Steps = []v1alpha1.Step{s.Steps[0], podStep("new"), s.Steps[1], s.Steps[2]}
+		}}, "SpecObserved", "Running a:Running/1 new:Pending b:Pending c:Pending"},
+		{"the running step was edited", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "x" }}, "SpecObserved", "Running a:Running/1 b:Pending c:Pending"},
+		{"the running step was moved", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps[0], s.Steps[1] = s.Steps[1], s.Steps[0] }}, "SpecRejected", "Running a:Running/1 b:Pending c:Pending"},
+		{"the running step was removed", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[1:] }}, "SpecRejected", "Running a:Running/1 b:Pending c:Pending"},
+	} {
+		o := newOrder()
+		test.edits[0](&o.Spec)
+		o, next := moved(t, o, World{}, 0)
+		for i, edit := range test.edits[1:] {
+			o, next = moved(t, edited(o, edit), World{}, float64(i))
+		}
+		if next.Event.Type != test.kind || brief(&o.Status) != test.brief {
+			t.Errorf("when %s:\ngot  %s, %s\nwant %s, %s", test.when, next.Event.Type, brief(&o.Status), test.kind, test.brief)
+		}
+		if o.Status.ObservedGeneration != o.Generation {
+			t.Errorf("when %s: the spec would be read again", test.when)
+		}
+	}
+}
+
+func TestAFinishedOrderIsNotRunAgainByAnEdit(t *testing.T) {
+	o := newOrder(func(o *v1alpha1.WorkOrder) { o.Spec.Steps = o.Spec.Steps[:1] })
+	o, _ = moved(t, o, World{}, 0)
+	o, _ = moved(t, o, ending("a", 1, fine), 1)
+	o, _ = moved(t, o, World{}, 2)
+	for _, edit := range []specEdit{
+		func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "x" },
+		func(s *v1alpha1.WorkOrderSpec) { s.Steps = append(s.Steps, podStep("b")) },
+		func(s *v1alpha1.WorkOrderSpec) { s.Cancel = true },
+		func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "Graph" },
+	} {
+		after, next := moved(t, edited(o, edit), World{}, 60)
+		if next.Event.Type != v1alpha1.EventSpecObserved || brief(&after.Status) != "Succeeded a:Succeeded/1" || after.Status.Duration != o.Status.Duration {
+			t.Errorf("%s: %s, %s", next.Event.Type, brief(&after.Status), after.Status.Duration)
+		}
+		if again := Next(after, World{}, at(61)); again != nil {
+			t.Errorf("and then %s", again.Event.Type)
+		}
+	}
+}
+
+func TestNothingIsReadOrStartedOnceAnOrderIsBeingDeleted(t *testing.T) {
+	gone := newOrder(func(o *v1alpha1.WorkOrder) { o.DeletionTimestamp = mt(0) })
+	if next := Next(gone, World{}, at(1)); next != nil {
+		t.Errorf("a new one is %s", next.Event.Type)
+	}
+	o := accepted(t, retries(3, 3))
+	o.DeletionTimestamp = mt(5)
+	failed, _ := moved(t, o, ending("a", 1, broken), 6)
+	if next := Next(failed, World{}, at(600)); next != nil {
+		t.Errorf("a step starts again: %s", next.Event.Type)
+	}
+	succeeded, _ := moved(t, o, ending("a", 1, fine), 6)
+	if got := brief(&succeeded.Status); got != "Running a:Succeeded/1 b:Pending c:Pending" {
+		t.Errorf("the next step starts: %s", got)
+	}
+}
+
+func TestASpecThatCannotRunIsRefusedWithASentenceThatSaysWhatToDo(t *testing.T) {
+	many := func(n int, size int) specEdit {
+		return func(s *v1alpha1.WorkOrderSpec) {
+			s.Steps = nil
+			for i := range n {
+				step := podStep(fmt.Sprint("s", i))
+				step.Run.Args = []string{strings.Repeat("x", size)}
+				s.Steps = append(s.Steps, step)
+			}
+		}
+	}
+	for _, test := range []struct {
+		when    string
+		edit    specEdit
+		reason  string
+		message string // its beginning
+	}{
+		{"all is well", many(256, 0), "", ""},
+		{"the strategy is unknown", func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "Graph" }, "InvalidSpec", `strategy "Graph" is not known: write Sequence`},
+		{"the strategy is a novel", func(s *v1alpha1.WorkOrderSpec) { s.Strategy = v1alpha1.Strategy(strings.Repeat("ab", 1000)) }, "InvalidSpec", `strategy "abab`},
+		{"there is no step", many(0, 0), "TooLarge", "an order has 1 to 256 steps, and this one has 0"},
+		{"there are too many", many(257, 0), "TooLarge", "an order has 1 to 256 steps, and this one has 257"},
+		{"a name is taken", func(s *v1alpha1.WorkOrderSpec) { s.Steps[1].Name = "a" }, "InvalidSpec", `two steps are called "a": rename one`},
+		{"a step does nothing", func(s *v1alpha1.WorkOrderSpec) { s.Steps[1].Run = nil }, "InvalidSpec", `step "b" must have either run or wait`},
+		{"a step does two things", func(s *v1alpha1.WorkOrderSpec) { s.Steps[1].Wait = &v1alpha1.Wait{} }, "InvalidSpec", `step "b" must have either run or wait`},
+		{"there is no image", func(s *v1alpha1.WorkOrderSpec) { s.Steps[2].Run.Image = "" }, "InvalidSpec", `step "c" has no image`},
+		{"the spec is too large", many(2, 140<<10), "TooLarge", "the spec has "},
+		{"the spec just fits", many(80, 3200), "", ""},
+	} {
+		o := newOrder()
+		test.edit(&o.Spec)
+		stall := Check(o)
+		switch {
+		case stall == nil && test.reason == "":
+		case stall == nil || stall.Reason != test.reason || !strings.HasPrefix(stall.Message, test.message):
+			t.Errorf("when %s: %+v", test.when, stall)
+		case len(stall.Message) > 256:
+			t.Errorf("when %s: the message has %d bytes", test.when, len(stall.Message))
+		}
+	}
+	o := edited(accepted(t), func(s *v1alpha1.WorkOrderSpec) { s.Steps[0], s.Steps[2] = s.Steps[2], s.Steps[0] })
+	if stall := Check(o); stall == nil || !strings.HasPrefix(stall.Message, `step "a" has started as number 1: put it back there`) {
+		t.Errorf("a step that has started was moved: %+v", stall)
+	}
+}

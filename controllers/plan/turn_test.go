@@ -1,0 +1,375 @@
+package plan
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// at is the time so many seconds after noon.
+func at(seconds float64) time.Time {
+	return time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC).Add(time.Duration(seconds * float64(time.Second)))
+}
+
+func mt(seconds float64) *metav1.Time { return &metav1.Time{Time: at(seconds)} }
+
+func ptr[T any](value T) *T { return &value }
+
+func podStep(name string) v1alpha1.Step {
+	return v1alpha1.Step{Name: name, Run: &v1alpha1.Run{Image: "registry/agent:1"}}
+}
+
+// newOrder is an order that nobody has looked at: a, b and c, each with a Pod.
+func newOrder(change ...func(*v1alpha1.WorkOrder)) *v1alpha1.WorkOrder {
+	o := &v1alpha1.WorkOrder{
+		ObjectMeta: metav1.ObjectMeta{Name: "order", UID: "uid-1", Generation: 1},
+		Spec:       v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{podStep("a"), podStep("b"), podStep("c")}},
+		Status:     v1alpha1.WorkOrderStatus{ObservedGeneration: -1},
+	}
+	for _, c := range change {
+		c(o)
+	}
+	return o
+}
+
+// moved is the order after the next transition; the test ends if there is none.
+func moved(t *testing.T, o *v1alpha1.WorkOrder, world World, seconds float64) (*v1alpha1.WorkOrder, *Transition) {
+	t.Helper()
+	next := Next(o, world, at(seconds))
+	if next == nil {
+		t.Fatalf("nothing happens to %+v", o.Status)
+	}
+	after := o.DeepCopy()
+	after.Status = *next.Status.DeepCopy()
+	return after, next
+}
+
+// accepted is the order at work on a.
+func accepted(t *testing.T, change ...func(*v1alpha1.WorkOrder)) *v1alpha1.WorkOrder {
+	t.Helper()
+	o, _ := moved(t, newOrder(change...), World{}, 0)
+	return o
+}
+
+// edited is the order after an edit.
+func edited(o *v1alpha1.WorkOrder, change func(*v1alpha1.WorkOrderSpec)) *v1alpha1.WorkOrder {
+	o = o.DeepCopy()
+	change(&o.Spec)
+	o.Generation++
+	return o
+}
+
+// saying is a world in which the Pod of an attempt says something.
+func saying(step string, epoch int64, report steppod.Report) World {
+	a := steppod.Attempt{Step: step, Epoch: epoch}
+	report.Attempt, report.Created = a, at(0)
+	return World{Pods: map[steppod.Attempt]steppod.Report{a: report}}
+}
+
+func ending(step string, epoch int64, end steppod.End) World {
+	return saying(step, epoch, steppod.Report{End: &end, Started: true, Bound: true, Held: true})
+}
+
+var (
+	fine        = steppod.End{Verdict: steppod.Succeeded, Output: "first line\nsecond", ExitCode: ptr(int32(0))}
+	broken      = steppod.End{Verdict: steppod.Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 1", Output: "log\nlast words\n", ExitCode: ptr(int32(1))}
+	interrupted = steppod.End{Verdict: steppod.Disrupted, Code: v1alpha1.CodeEvicted, Message: "its Pod was evicted"}
+	stopped     = steppod.End{Verdict: steppod.Stopped, Code: v1alpha1.CodeSpecChanged, Message: "its spec was changed"}
+)
+
+// brief is a status in one line: phase, then each step's phase and epoch.
+func brief(s *v1alpha1.WorkOrderStatus) string {
+	line := string(s.Phase)
+	for _, step := range s.Steps {
+		line += " " + step.Name + ":" + string(step.Phase)
+		if step.Epoch > 0 {
+			line += "/" + string(rune('0'+step.Epoch))
+		}
+	}
+	return line
+}
+
+func retries(limit, disruptions int32) func(*v1alpha1.WorkOrder) {
+	return func(o *v1alpha1.WorkOrder) {
+		o.Spec.Retry = &v1alpha1.Retry{Limit: &limit, DisruptionLimit: &disruptions}
+	}
+}
+
+func TestAnAttemptThatEndsIsSettled(t *testing.T) {
+	cancelled := func(o *v1alpha1.WorkOrder) *v1alpha1.WorkOrder {
+		o.Status.Cancelled = true
+		return o
+	}
+	same := func(o *v1alpha1.WorkOrder) *v1alpha1.WorkOrder { return o }
+	for _, test := range []struct {
+		when    string
+		end     steppod.End
+		limits  func(*v1alpha1.WorkOrder)
+		before  func(*v1alpha1.WorkOrder) *v1alpha1.WorkOrder
+		kind    v1alpha1.EventType
+		brief   string
+		message string
+	}{
+		{"it succeeded", fine, retries(0, 0), same, v1alpha1.EventStepSucceeded, "Running a:Succeeded/1 b:Running/1 c:Pending", "succeeded: first line"},
+		{"it failed with no retries", broken, retries(0, 9), same, v1alpha1.EventStepFailed, "Running a:Failed/1 b:Blocked c:Blocked", "failed: exit code 1: last words"},
+		{"it failed with retries", broken, retries(2, 0), same, v1alpha1.EventStepFailed, "Running a:Backoff/1 b:Pending c:Pending", "failed: exit code 1: last words; retry 1 of 2 in 5s"},
+		{"it was interrupted with no disruptions left", interrupted, retries(9, 0), same, v1alpha1.EventStepFailed, "Running a:Failed/1 b:Blocked c:Blocked", "failed: its Pod was evicted"},
+		{"it was interrupted", interrupted, retries(0, 6), same, v1alpha1.EventStepFailed, "Running a:Backoff/1 b:Pending c:Pending", "interrupted: its Pod was evicted; disruption 1 of 6, starts again in 5s"},
+		{"it was stopped for an edit", stopped, retries(0, 0), same, v1alpha1.EventStepFailed, "Running a:Backoff/1 b:Pending c:Pending", "stopped: its spec was changed; starts again"},
+		{"it failed in a cancelled order", broken, retries(9, 9), cancelled, v1alpha1.EventStepCancelled, "Running a:Cancelled/1 b:Cancelled c:Cancelled", "cancelled"},
+		{"it succeeded in a cancelled order", fine, retries(9, 9), cancelled, v1alpha1.EventStepSucceeded, "Running a:Succeeded/1 b:Cancelled c:Cancelled", "succeeded: first line"},
+	} {
+		o := test.before(accepted(t, test.limits))
+		after, next := moved(t, o, ending("a", 1, test.end), 7)
+		if next.Event.Type != test.kind || brief(&after.Status) != test.brief || next.Event.Message != test.message {
+			t.Errorf("when %s:\ngot  %s, %s, %q\nwant %s, %s, %q", test.when, next.Event.Type, brief(&after.Status), next.Event.Message, test.kind, test.brief, test.message)
+		}
+	}
+}
+
+func TestTheResultOfAnAttemptIsKeptInFull(t *testing.T) {
+	end := broken
+	end.Finished = at(4)
+	o := accepted(t)
+	o.Status.Steps[0].Agent = "claude"
+	after, next := moved(t, o, ending("a", 1, end), 7.9)
+	wantResult := &v1alpha1.StepResult{Phase: v1alpha1.StepFailed, Agent: "claude", Attempt: 1, PodName: steppod.Name("order", "uid-1", "a", 1),
+		ExitCode: ptr(int32(1)), StartTime: mt(0), CompletionTime: mt(4)}
+	if diff := cmp.Diff(wantResult, next.Event.Result); diff != "" {
+		t.Error("result:", diff)
+	}
+	wantError := &v1alpha1.EventError{Code: v1alpha1.CodeNonZeroExit, Message: "exit code 1: last words", Details: "log\nlast words\n"}
+	if diff := cmp.Diff(wantError, next.Event.Error); diff != "" {
+		t.Error("error:", diff)
+	}
+	step := after.Status.Steps[0]
+	if step.Error == nil || step.Error.Message != wantError.Message || !step.CompletionTime.Equal(mt(4)) || *step.ExitCode != 1 || step.NotBefore != nil {
+		t.Errorf("step: %+v", step)
+	}
+	if !next.Event.Time.Time.Equal(at(7)) {
+		t.Errorf("the event's time %v is not in whole seconds", next.Event.Time)
+	}
+}
+
+func TestALongOutputIsWholeInTheLogAndCutInTheStatus(t *testing.T) {
+	end := fine
+	end.Output = strings.Repeat("x", steppod.MaxOutput)
+	after, next := moved(t, accepted(t), ending("a", 1, end), 1)
+	if got := len(next.Event.Result.Output); got != steppod.MaxOutput {
+		t.Errorf("the log has %d bytes of it", got)
+	}
+	if got := len(after.Status.Steps[0].Output); got > steppod.MaxOutputInStatus || got < steppod.MaxOutputInStatus-4 {
+		t.Errorf("the status has %d bytes of it", got)
+	}
+}
+
+func TestAnAttemptEndsNeitherBeforeItsStartNorAfterItWasWrittenDown(t *testing.T) {
+	for _, test := range []struct {
+		node time.Time
+		want float64
+	}{{time.Time{}, 20}, {at(15), 15}, {at(99), 20}, {at(-99), 0}} {
+		end := fine
+		end.Finished = test.node
+		after, _ := moved(t, accepted(t), ending("a", 1, end), 20)
+		if got := after.Status.Steps[0].CompletionTime; !got.Equal(mt(test.want)) {
+			t.Errorf("a node that says %v: got %v", test.node, got)
+		}
+	}
+}
+
+func TestTimeNeverGoesBackWhateverTheClockDoes(t *testing.T) {
+	o := accepted(t, retries(1, 0))
+	o, next := moved(t, o, ending("a", 1, broken), -600)
+	if !next.Event.Time.Equal(mt(0)) || o.Status.Duration != "0s" {
+		t.Errorf("ten minutes back: %v, %s", next.Event.Time, o.Status.Duration)
+	}
+	o, next = moved(t, o, World{}, 600)
+	if next.Event.Type != v1alpha1.EventRewound || o.Status.Duration != "10m" {
+		t.Errorf("ten minutes on: %s, %s", next.Event.Type, o.Status.Duration)
+	}
+	o, _ = moved(t, o, ending("a", 2, fine), 0)
+	for _, step := range o.Status.Steps {
+		if step.CompletionTime != nil && step.CompletionTime.Before(step.StartTime) {
+			t.Errorf("%s ends before it starts", step.Name)
+		}
+	}
+}
+
+func TestARewindSaysWhatItMakesVoid(t *testing.T) {
+	for _, test := range []struct {
+		when    string
+		end     steppod.End
+		reason  v1alpha1.RewindReason
+		attempt int64
+	}{
+		{"it failed", broken, v1alpha1.RewindFailed, 2},
+		{"it was interrupted", interrupted, v1alpha1.RewindDisrupted, 1},
+		{"it was stopped for an edit", stopped, v1alpha1.RewindSpecChanged, 2},
+	} {
+		o := accepted(t, retries(5, 5))
+		o, _ = moved(t, o, ending("a", 1, fine), 10)
+		o, _ = moved(t, o, ending("b", 1, test.end), 20)
+		if test.end.Verdict != steppod.Stopped && Next(o, World{}, at(22)) != nil {
+			t.Errorf("when %s: it does not wait", test.when)
+		}
+		o, next := moved(t, o, World{}, 30)
+		want := &v1alpha1.Rewind{Reason: test.reason, SupersededAfter: 1, Steps: []v1alpha1.RewoundStep{{Step: "b", NewEpoch: 2}}}
+		if diff := cmp.Diff(want, next.Event.Rewind); diff != "" || next.Event.Epoch != 2 || next.Event.Step != "b" {
+			t.Errorf("when %s: %s %+v", test.when, diff, next.Event)
+		}
+		wantStep := v1alpha1.StepStatus{Name: "b", Phase: v1alpha1.StepRunning, Epoch: 2, StartSequence: 4, Attempt: test.attempt, StartTime: mt(30),
+			PodName: steppod.Name("order", "uid-1", "b", 2), SpecHash: steppod.SpecHash(&o.Spec.Steps[1])}
+		if diff := cmp.Diff(wantStep, o.Status.Steps[1], cmpopts.IgnoreFields(v1alpha1.StepStatus{}, "Retries", "Disruptions")); diff != "" || o.Status.Rewinds != 1 {
+			t.Errorf("when %s: %d rewinds\n%s", test.when, o.Status.Rewinds, diff)
+		}
+	}
+}
+
+func TestWorkThatWasEditedDuringItsBackoffIsAnotherAttempt(t *testing.T) {
+	o := accepted(t)
+	o, _ = moved(t, o, ending("a", 1, interrupted), 1)
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "registry/agent:2" }), World{}, 2)
+	o, next := moved(t, o, World{}, 60)
+	if next.Event.Rewind == nil || o.Status.Steps[0].Attempt != 2 {
+		t.Errorf("attempt %d: the key of the old work is used for the new", o.Status.Steps[0].Attempt)
+	}
+}
+
+func TestAStepHasNoMoreEpochsThanItsPodsCanHaveNames(t *testing.T) {
+	o := accepted(t, retries(1000, 1000))
+	o.Status.Steps[0].Epoch = steppod.MaxEpoch
+	o, next := moved(t, o, ending("a", steppod.MaxEpoch, interrupted), 1)
+	if o.Status.Steps[0].Phase != v1alpha1.StepFailed || !strings.Contains(next.Event.Message, "9999 epochs") {
+		t.Errorf("%s: %s", o.Status.Steps[0].Phase, next.Event.Message)
+	}
+}
+
+func TestEachReasonForWaitingIsSaidOnceAndItsEndToo(t *testing.T) {
+	o := accepted(t)
+	waits := func(code v1alpha1.ErrorCode, message string) World {
+		return saying("a", 1, steppod.Report{Waiting: &v1alpha1.StepError{Code: code, Message: message}})
+	}
+	refused := World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {Why: v1alpha1.StepError{Code: v1alpha1.CodeQuotaExceeded, Message: "full"}}}}
+	for _, turn := range []struct {
+		when  string
+		world World
+		kind  v1alpha1.EventType // empty: nothing happens
+		said  string
+	}{
+		{"the Pod is refused", refused, v1alpha1.EventStepWaiting, "cannot start: QuotaExceeded: full"},
+		{"it still is", refused, "", ""},
+		{"it is there", saying("a", 1, steppod.Report{}), "", ""},
+		{"no node fits", waits(v1alpha1.CodeUnschedulable, "0/1"), v1alpha1.EventStepWaiting, "cannot start: Unschedulable: 0/1"},
+		{"in other words", waits(v1alpha1.CodeUnschedulable, "0/2"), "", ""},
+		{"it was stopped", saying("a", 1, steppod.Report{Stopped: v1alpha1.CodeStartTimeout, Waiting: &v1alpha1.StepError{Code: v1alpha1.CodeImagePull}}), "", ""},
+		{"it runs", saying("a", 1, steppod.Report{Started: true}), v1alpha1.EventStepRunning, "runs now"},
+		{"it still runs", saying("a", 1, steppod.Report{Started: true}), "", ""},
+	} {
+		next := Next(o, turn.world, at(1))
+		switch {
+		case next == nil && turn.kind == "":
+			continue
+		case next == nil || next.Event.Type != turn.kind || next.Event.Message != turn.said:
+			t.Fatalf("when %s: %+v", turn.when, next)
+		case next.Event.Step != "a" || next.Event.Epoch != 1:
+			t.Errorf("when %s: it is about %s/%d", turn.when, next.Event.Step, next.Event.Epoch)
+		}
+		o.Status = next.Status
+	}
+	if o.Status.Steps[0].Error != nil {
+		t.Error("the step that runs has an error")
+	}
+}
+
+func TestALostPodIsTakenForLostWhenItsTimeHasCome(t *testing.T) {
+	o := accepted(t)
+	lost := saying("a", 1, steppod.Report{Started: true, Deleting: true, LostAt: at(60)})
+	if next := Next(o, lost, at(59)); next != nil {
+		t.Errorf("too early: %s", next.Event.Type)
+	}
+	if wake := Act(o, lost, at(59)).Wake; !wake.Equal(at(60)) {
+		t.Errorf("wakes at %v", wake)
+	}
+	o, next := moved(t, o, lost, 60)
+	if next.Event.Error == nil || next.Event.Error.Code != v1alpha1.CodeLost || o.Status.Steps[0].Phase != v1alpha1.StepBackoff {
+		t.Errorf("%+v", next.Event)
+	}
+}
+
+func TestAnOrderEndsOnceAllItsStepsHave(t *testing.T) {
+	step := func(name string, phase v1alpha1.StepPhase) v1alpha1.StepStatus {
+		return v1alpha1.StepStatus{Name: name, Phase: phase, Error: &v1alpha1.StepError{Message: "why"}}
+	}
+	for _, test := range []struct {
+		when      string
+		phases    []v1alpha1.StepPhase
+		cancelled bool
+		want      v1alpha1.WorkOrderPhase // empty: it does not end
+		message   string
+	}{
+		{"all have succeeded", []v1alpha1.StepPhase{"Succeeded", "Succeeded"}, false, "Succeeded", "2 of 2 steps succeeded"},
+		{"one was skipped", []v1alpha1.StepPhase{"Succeeded", "Skipped"}, false, "Succeeded", "2 of 2 steps succeeded"},
+		{"one failed", []v1alpha1.StepPhase{"Succeeded", "Failed", "Blocked"}, false, "Failed", "b failed: why, after 1 of 3 steps"},
+		{"one was blocked by nobody", []v1alpha1.StepPhase{"Blocked"}, false, "Failed", "failed, after 0 of 1 step"},
+		{"it was cancelled", []v1alpha1.StepPhase{"Succeeded", "Cancelled"}, true, "Cancelled", "cancelled after 1 of 2 steps"},
+		{"it was cancelled and had no steps", nil, true, "Cancelled", "cancelled after 0 of 0 steps"},
+		{"it has no steps", nil, false, "", ""},
+		{"one runs", []v1alpha1.StepPhase{"Running"}, true, "", ""},
+		{"one is in a phase of tomorrow", []v1alpha1.StepPhase{"Succeeded", "Approving"}, false, "", ""},
+		{"one has no phase", []v1alpha1.StepPhase{""}, false, "", ""},
+	} {
+		status := v1alpha1.WorkOrderStatus{ObservedGeneration: 1, Cancelled: test.cancelled}
+		for i, phase := range test.phases {
+			status.Steps = append(status.Steps, step(string(rune('a'+i)), phase))
+			status.Steps[i].PodName = "pod"
+		}
+		o := newOrder(func(o *v1alpha1.WorkOrder) { o.Status = status })
+		next := Next(o, World{}, at(0))
+		switch {
+		case next == nil && test.want == "":
+		case next == nil || next.Status.Phase != test.want || next.Event.Message != test.message:
+			t.Errorf("when %s: %+v", test.when, next)
+		case !next.Status.CompletionTime.Equal(mt(0)) || next.Event.Step != "":
+			t.Errorf("when %s: %+v", test.when, next.Event)
+		}
+	}
+}
+
+func TestAWaitThatWasEditedStartsAgain(t *testing.T) {
+	o := newOrder()
+	o.Spec.Steps = []v1alpha1.Step{{Name: "a", Wait: &v1alpha1.Wait{Seconds: 3600}}}
+	o, _ = moved(t, o, World{}, 0)
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Wait.Seconds = 5 }), World{}, 10)
+	o, _ = moved(t, o, World{}, 10)
+	o, next := moved(t, o, World{}, 10)
+	if next.Event.Type != v1alpha1.EventRewound || !o.Status.Steps[0].NotBefore.Equal(mt(15)) {
+		t.Errorf("%s: ends at %v", next.Event.Type, o.Status.Steps[0].NotBefore)
+	}
+}
+
+func TestADecisionIsAFunctionOfWhatItIsMadeOn(t *testing.T) {
+	o, world := accepted(t, retries(3, 3)), ending("a", 1, broken)
+	before, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := Next(o, world, at(3)), Next(o, world, at(3))
+	if one.Name != two.Name || !cmp.Equal(one.Event, two.Event) {
+		t.Error("two controllers disagree")
+	}
+	after, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(before) != string(after) {
+		t.Error("the order was changed")
+	}
+}
