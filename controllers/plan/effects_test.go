@@ -34,69 +34,83 @@ func effectsOf(e Effects) []string {
 	return list
 }
 
+// The states that an order can be in, and its Pods.
+
+func atWork(*v1alpha1.WorkOrder) {}
+
+func isCancelled(o *v1alpha1.WorkOrder) { o.Status.Cancelled = true }
+
+func isDeleting(o *v1alpha1.WorkOrder) { o.DeletionTimestamp = mt(0) }
+
+func isChanged(o *v1alpha1.WorkOrder) { o.Spec.Steps[0].Run.Image = "x" }
+
+func isUnread(o *v1alpha1.WorkOrder) { isChanged(o); o.Generation++ }
+
+func isDone(o *v1alpha1.WorkOrder) {
+	o.Status.Phase, o.Status.CompletionTime = v1alpha1.WorkOrderSucceeded, mt(0)
+	for i := range o.Status.Steps {
+		o.Status.Steps[i].Phase = v1alpha1.StepSucceeded
+	}
+}
+
+func isAgain(o *v1alpha1.WorkOrder) { o.Status.Steps[0].Epoch = 2 }
+
+var noPods = World{}
+
+func aSays(r steppod.Report) World { return saying("a", 1, r) }
+
+func wasRefused(seal bool) World {
+	return World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {RetryAt: at(30), Seal: seal}}}
+}
+
+// duties are what is to be done in each of them.
+var duties = []struct {
+	when  string
+	order func(*v1alpha1.WorkOrder)
+	world World
+	now   float64
+	want  []string
+	wake  float64 // 0: never
+}{
+	{"a Pod is missing", atWork, noPods, 1, []string{"create a/1"}, 0},
+	{"it was refused", atWork, wasRefused(false), 1, nil, 30},
+	{"it was refused a while ago", atWork, wasRefused(false), 30, []string{"create a/1"}, 0},
+	{"it was refused and the order cancelled", isCancelled, wasRefused(false), 1, []string{"seal a/1"}, 0},
+	{"its seal was refused", isCancelled, wasRefused(true), 1, nil, 30},
+	{"the order was cancelled", isCancelled, noPods, 1, []string{"seal a/1"}, 0},
+	{"the step was edited", isChanged, noPods, 1, []string{"seal a/1"}, 0},
+	{"the step was edited and nobody has read it", isUnread, noPods, 1, nil, 0},
+	{"the order is being deleted", isDeleting, noPods, 1, nil, 0},
+	{"the Pod of the epoch before still runs", isAgain, aSays(steppod.Report{Started: true}), 1, []string{"stop a/1 Superseded"}, 0},
+	{"the Pod of the epoch before is being stopped", isAgain, aSays(steppod.Report{Stopped: "Superseded", Deleting: true}), 1, nil, 0},
+	{"the Pod of the epoch before has ended", isAgain, aSays(steppod.Report{End: &broken, Held: true}), 1, []string{"create a/2", "release a/1"}, 0},
+	{"the Pod of the epoch before is lost", isAgain, aSays(steppod.Report{Deleting: true, Held: true, LostAt: at(1)}), 1, []string{"create a/2", "release a/1"}, 0},
+
+	{"the Pod has not started", atWork, aSays(steppod.Report{}), 1, nil, 600},
+	{"the Pod does not start", atWork, aSays(steppod.Report{}), 600, []string{"stop a/1 StartTimeout"}, 0},
+	{"the Pod runs", atWork, aSays(steppod.Report{Started: true}), 9000, nil, 0},
+	{"the Pod has ended and nobody wrote it down", atWork, aSays(steppod.Report{End: &fine, Held: true}), 1, nil, 0},
+	{"the Pod runs and the order was cancelled", isCancelled, aSays(steppod.Report{Started: true}), 1, []string{"stop a/1 Cancelled"}, 0},
+	{"the Pod runs and the step was edited", isChanged, aSays(steppod.Report{Started: true}), 1, []string{"stop a/1 SpecChanged"}, 0},
+	{"the Pod runs and the edit was not read", isUnread, aSays(steppod.Report{Started: true}), 1, nil, 0},
+	{"the Pod is being stopped", isCancelled, aSays(steppod.Report{Started: true, Stopped: "Cancelled"}), 1, nil, 0},
+	{"the Pod is being deleted", isCancelled, aSays(steppod.Report{Started: true, Deleting: true}), 1, nil, 0},
+	{"the Pod was deleted by force", atWork, aSays(steppod.Report{Started: true, Deleting: true, LostAt: at(60)}), 1, nil, 60},
+	{"the Pod runs and the order is being deleted", isDeleting, aSays(steppod.Report{Started: true}), 1, nil, 0},
+
+	{"the Pod's result is saved", isDone, aSays(steppod.Report{End: &fine, Held: true}), 1, []string{"release a/1"}, 600},
+	{"the Pod is a tombstone", isDone, aSays(steppod.Report{End: &fine}), 599, nil, 600},
+	{"the order has ended ten minutes ago", isDone, aSays(steppod.Report{End: &fine}), 600, []string{"delete a/1"}, 0},
+	{"and its Pod is being deleted", isDone, aSays(steppod.Report{End: &fine, Deleting: true}), 600, nil, 0},
+	{"and its Pods are gone", isDone, noPods, 700, nil, 0},
+	{"a Pod runs that nobody wants", isDone, aSays(steppod.Report{Started: true}), 700, []string{"stop a/1 Superseded"}, 0},
+	{"the Pod of a step that is unknown runs", atWork, World{Pods: map[steppod.Attempt]steppod.Report{
+		{Step: "a", Epoch: 1}: {Attempt: steppod.Attempt{Step: "a", Epoch: 1}, Started: true},
+		{Step: "z", Epoch: 1}: {Attempt: steppod.Attempt{Step: "z", Epoch: 1}, Started: true}}}, 1, []string{"stop z/1 Superseded"}, 0},
+}
+
 func TestWhatIsDoneFollowsFromTheSavedStatusAndThePods(t *testing.T) {
-	type orderIs = func(*v1alpha1.WorkOrder)
-	working := func(*v1alpha1.WorkOrder) {}
-	cancelled := func(o *v1alpha1.WorkOrder) { o.Status.Cancelled = true }
-	deleting := func(o *v1alpha1.WorkOrder) { o.DeletionTimestamp = mt(0) }
-	changed := func(o *v1alpha1.WorkOrder) { o.Spec.Steps[0].Run.Image = "x" }
-	unread := func(o *v1alpha1.WorkOrder) { changed(o); o.Generation++ }
-	done := func(o *v1alpha1.WorkOrder) {
-		o.Status.Phase, o.Status.CompletionTime = v1alpha1.WorkOrderSucceeded, mt(0)
-		for i := range o.Status.Steps {
-			o.Status.Steps[i].Phase = v1alpha1.StepSucceeded
-		}
-	}
-	again := func(o *v1alpha1.WorkOrder) { o.Status.Steps[0].Epoch = 2 }
-	none := World{}
-	a1 := func(r steppod.Report) World { return saying("a", 1, r) }
-	refused := func(seal bool) World {
-		return World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {RetryAt: at(30), Seal: seal}}}
-	}
-	for _, test := range []struct {
-		when  string
-		order orderIs
-		world World
-		now   float64
-		want  []string
-		wake  float64 // 0: never
-	}{
-		{"a Pod is missing", working, none, 1, []string{"create a/1"}, 0},
-		{"it was refused", working, refused(false), 1, nil, 30},
-		{"it was refused a while ago", working, refused(false), 30, []string{"create a/1"}, 0},
-		{"it was refused and the order cancelled", func(o *v1alpha1.WorkOrder) { cancelled(o) }, refused(false), 1, []string{"seal a/1"}, 0},
-		{"its seal was refused", cancelled, refused(true), 1, nil, 30},
-		{"the order was cancelled", cancelled, none, 1, []string{"seal a/1"}, 0},
-		{"the step was edited", changed, none, 1, []string{"seal a/1"}, 0},
-		{"the step was edited and nobody has read it", unread, none, 1, nil, 0},
-		{"the order is being deleted", deleting, none, 1, nil, 0},
-		{"the Pod of the epoch before still runs", again, a1(steppod.Report{Started: true}), 1, []string{"stop a/1 Superseded"}, 0},
-		{"the Pod of the epoch before is being stopped", again, a1(steppod.Report{Stopped: "Superseded", Deleting: true}), 1, nil, 0},
-		{"the Pod of the epoch before has ended", again, a1(steppod.Report{End: &broken, Held: true}), 1, []string{"create a/2", "release a/1"}, 0},
-		{"the Pod of the epoch before is lost", again, a1(steppod.Report{Deleting: true, Held: true, LostAt: at(1)}), 1, []string{"create a/2", "release a/1"}, 0},
-
-		{"the Pod has not started", working, a1(steppod.Report{}), 1, nil, 600},
-		{"the Pod does not start", working, a1(steppod.Report{}), 600, []string{"stop a/1 StartTimeout"}, 0},
-		{"the Pod runs", working, a1(steppod.Report{Started: true}), 9000, nil, 0},
-		{"the Pod has ended and nobody wrote it down", working, a1(steppod.Report{End: &fine, Held: true}), 1, nil, 0},
-		{"the Pod runs and the order was cancelled", cancelled, a1(steppod.Report{Started: true}), 1, []string{"stop a/1 Cancelled"}, 0},
-		{"the Pod runs and the step was edited", changed, a1(steppod.Report{Started: true}), 1, []string{"stop a/1 SpecChanged"}, 0},
-		{"the Pod runs and the edit was not read", unread, a1(steppod.Report{Started: true}), 1, nil, 0},
-		{"the Pod is being stopped", cancelled, a1(steppod.Report{Started: true, Stopped: "Cancelled"}), 1, nil, 0},
-		{"the Pod is being deleted", cancelled, a1(steppod.Report{Started: true, Deleting: true}), 1, nil, 0},
-		{"the Pod was deleted by force", working, a1(steppod.Report{Started: true, Deleting: true, LostAt: at(60)}), 1, nil, 60},
-		{"the Pod runs and the order is being deleted", deleting, a1(steppod.Report{Started: true}), 1, nil, 0},
-
-		{"the Pod's result is saved", done, a1(steppod.Report{End: &fine, Held: true}), 1, []string{"release a/1"}, 600},
-		{"the Pod is a tombstone", done, a1(steppod.Report{End: &fine}), 599, nil, 600},
-		{"the order has ended ten minutes ago", done, a1(steppod.Report{End: &fine}), 600, []string{"delete a/1"}, 0},
-		{"and its Pod is being deleted", done, a1(steppod.Report{End: &fine, Deleting: true}), 600, nil, 0},
-		{"and its Pods are gone", done, none, 700, nil, 0},
-		{"a Pod runs that nobody wants", done, a1(steppod.Report{Started: true}), 700, []string{"stop a/1 Superseded"}, 0},
-		{"the Pod of a step that is unknown runs", working, World{Pods: map[steppod.Attempt]steppod.Report{
-			{Step: "a", Epoch: 1}: {Attempt: steppod.Attempt{Step: "a", Epoch: 1}, Started: true},
-			{Step: "z", Epoch: 1}: {Attempt: steppod.Attempt{Step: "z", Epoch: 1}, Started: true}}}, 1, []string{"stop z/1 Superseded"}, 0},
-	} {
+	for _, test := range duties {
 		o := accepted(t).DeepCopy()
 		test.order(o)
 		e := Act(o, test.world, at(test.now))

@@ -10,57 +10,64 @@ import (
 
 type specEdit = func(*v1alpha1.WorkOrderSpec)
 
-func TestEachEditOfAnOrderIsOneTransition(t *testing.T) {
-	suspend := func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }
-	resume := func(s *v1alpha1.WorkOrderSpec) { s.Suspend = false }
-	cancel := func(s *v1alpha1.WorkOrderSpec) { s.Cancel = true }
-	uncancel := func(s *v1alpha1.WorkOrderSpec) { s.Cancel = false }
-	spoil := func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "Graph" }
-	mend := func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "" }
-	all := func(edits ...specEdit) specEdit {
-		return func(s *v1alpha1.WorkOrderSpec) {
-			for _, e := range edits {
-				e(s)
-			}
+// What people do to a spec.
+func nothing(*v1alpha1.WorkOrderSpec)    {}
+func suspend(s *v1alpha1.WorkOrderSpec)  { s.Suspend = true }
+func resume(s *v1alpha1.WorkOrderSpec)   { s.Suspend = false }
+func cancel(s *v1alpha1.WorkOrderSpec)   { s.Cancel = true }
+func uncancel(s *v1alpha1.WorkOrderSpec) { s.Cancel = false }
+func spoil(s *v1alpha1.WorkOrderSpec)    { s.Strategy = "Graph" }
+func mend(s *v1alpha1.WorkOrderSpec)     { s.Strategy = "" }
+
+func all(edits ...specEdit) specEdit {
+	return func(s *v1alpha1.WorkOrderSpec) {
+		for _, e := range edits {
+			e(s)
 		}
 	}
-	for _, test := range []struct {
-		when  string
-		edits []specEdit // The first makes the order, before anybody has looked at it.
-		kind  v1alpha1.EventType
-		brief string
-	}{
-		{"it is new", []specEdit{all()}, "Accepted", "Running a:Running/1 b:Pending c:Pending"},
-		{"it is new and suspended", []specEdit{suspend}, "Accepted", "Suspended a:Pending b:Pending c:Pending"},
-		{"it is new and cancelled", []specEdit{cancel}, "Accepted", "Running a:Cancelled b:Cancelled c:Cancelled"},
-		{"it is new, cancelled and suspended", []specEdit{all(cancel, suspend)}, "Accepted", "Running a:Cancelled b:Cancelled c:Cancelled"},
-		{"it cannot run", []specEdit{spoil}, "SpecRejected", "Pending"},
-		{"it cannot run and is suspended", []specEdit{all(spoil, suspend)}, "SpecRejected", "Suspended"},
-		{"it cannot run and is cancelled", []specEdit{all(spoil, cancel)}, "Cancelling", "Running"},
-		{"it could not run and was mended", []specEdit{spoil, mend}, "Accepted", "Running a:Running/1 b:Pending c:Pending"},
-		{"it could not run and still cannot", []specEdit{spoil, suspend}, "SpecRejected", "Suspended"},
-		{"it could not run and was cancelled", []specEdit{spoil, cancel}, "Cancelling", "Running"},
-		{"it was suspended", []specEdit{all(), suspend}, "Suspended", "Suspended a:Running/1 b:Pending c:Pending"},
-		{"it was resumed", []specEdit{suspend, resume}, "Resumed", "Running a:Running/1 b:Pending c:Pending"},
-		{"it was resumed at work", []specEdit{all(), suspend, resume}, "Resumed", "Running a:Running/1 b:Pending c:Pending"},
-		{"it is suspended and was edited", []specEdit{suspend, func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[:2] }}, "SpecObserved", "Suspended a:Pending b:Pending"},
-		{"it was cancelled", []specEdit{all(), cancel}, "Cancelling", "Running a:Running/1 b:Cancelled c:Cancelled"},
-		{"it was cancelled and suspended", []specEdit{all(), all(cancel, suspend)}, "Cancelling", "Running a:Running/1 b:Cancelled c:Cancelled"},
-		{"it was cancelled and spoiled", []specEdit{all(), all(cancel, spoil)}, "Cancelling", "Running a:Running/1 b:Cancelled c:Cancelled"},
-		{"it was suspended and is cancelled", []specEdit{suspend, cancel}, "Cancelling", "Running a:Cancelled b:Cancelled c:Cancelled"},
-		{"cancel was unset", []specEdit{all(), cancel, uncancel}, "SpecObserved", "Running a:Running/1 b:Cancelled c:Cancelled"},
-		{"it is cancelled and was suspended", []specEdit{all(), cancel, suspend}, "SpecObserved", "Running a:Running/1 b:Cancelled c:Cancelled"},
-		{"it was spoiled at work", []specEdit{all(), spoil}, "SpecRejected", "Running a:Running/1 b:Pending c:Pending"},
-		{"it was spoiled at work, and mended", []specEdit{all(), spoil, mend}, "SpecObserved", "Running a:Running/1 b:Pending c:Pending"},
-		{"a step that had not started was edited", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps[1].Run.Image = "x" }}, "SpecObserved", "Running a:Running/1 b:Pending c:Pending"},
-		{"a step that had not started was removed", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps = append(s.Steps[:1], s.Steps[2]) }}, "SpecObserved", "Running a:Running/1 c:Pending"},
-		{"a step was inserted", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) {
-			s.Steps = []v1alpha1.Step{s.Steps[0], podStep("new"), s.Steps[1], s.Steps[2]}
-		}}, "SpecObserved", "Running a:Running/1 new:Pending b:Pending c:Pending"},
-		{"the running step was edited", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "x" }}, "SpecObserved", "Running a:Running/1 b:Pending c:Pending"},
-		{"the running step was moved", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps[0], s.Steps[1] = s.Steps[1], s.Steps[0] }}, "SpecRejected", "Running a:Running/1 b:Pending c:Pending"},
-		{"the running step was removed", []specEdit{all(), func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[1:] }}, "SpecRejected", "Running a:Running/1 b:Pending c:Pending"},
-	} {
+}
+
+// edits are what people do to an order, and the transition that the last thing they do makes.
+var edits = []struct {
+	when  string
+	edits []specEdit // The first makes the order, before anybody has looked at it.
+	kind  v1alpha1.EventType
+	brief string
+}{
+	{"it is new", []specEdit{nothing}, "Accepted", "Running a:Running/1 b:Pending c:Pending"},
+	{"it is new and suspended", []specEdit{suspend}, "Accepted", "Suspended a:Pending b:Pending c:Pending"},
+	{"it is new and cancelled", []specEdit{cancel}, "Accepted", "Running a:Cancelled b:Cancelled c:Cancelled"},
+	{"it is new, cancelled and suspended", []specEdit{all(cancel, suspend)}, "Accepted", "Running a:Cancelled b:Cancelled c:Cancelled"},
+	{"it cannot run", []specEdit{spoil}, "SpecRejected", "Pending"},
+	{"it cannot run and is suspended", []specEdit{all(spoil, suspend)}, "SpecRejected", "Suspended"},
+	{"it cannot run and is cancelled", []specEdit{all(spoil, cancel)}, "Cancelling", "Running"},
+	{"it could not run and was mended", []specEdit{spoil, mend}, "Accepted", "Running a:Running/1 b:Pending c:Pending"},
+	{"it could not run and still cannot", []specEdit{spoil, suspend}, "SpecRejected", "Suspended"},
+	{"it could not run and was cancelled", []specEdit{spoil, cancel}, "Cancelling", "Running"},
+	{"it was suspended", []specEdit{nothing, suspend}, "Suspended", "Suspended a:Running/1 b:Pending c:Pending"},
+	{"it was resumed", []specEdit{suspend, resume}, "Resumed", "Running a:Running/1 b:Pending c:Pending"},
+	{"it was resumed at work", []specEdit{nothing, suspend, resume}, "Resumed", "Running a:Running/1 b:Pending c:Pending"},
+	{"it is suspended and was edited", []specEdit{suspend, func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[:2] }}, "SpecObserved", "Suspended a:Pending b:Pending"},
+	{"it was cancelled", []specEdit{nothing, cancel}, "Cancelling", "Running a:Running/1 b:Cancelled c:Cancelled"},
+	{"it was cancelled and suspended", []specEdit{nothing, all(cancel, suspend)}, "Cancelling", "Running a:Running/1 b:Cancelled c:Cancelled"},
+	{"it was cancelled and spoiled", []specEdit{nothing, all(cancel, spoil)}, "Cancelling", "Running a:Running/1 b:Cancelled c:Cancelled"},
+	{"it was suspended and is cancelled", []specEdit{suspend, cancel}, "Cancelling", "Running a:Cancelled b:Cancelled c:Cancelled"},
+	{"cancel was unset", []specEdit{nothing, cancel, uncancel}, "SpecObserved", "Running a:Running/1 b:Cancelled c:Cancelled"},
+	{"it is cancelled and was suspended", []specEdit{nothing, cancel, suspend}, "SpecObserved", "Running a:Running/1 b:Cancelled c:Cancelled"},
+	{"it was spoiled at work", []specEdit{nothing, spoil}, "SpecRejected", "Running a:Running/1 b:Pending c:Pending"},
+	{"it was spoiled at work, and mended", []specEdit{nothing, spoil, mend}, "SpecObserved", "Running a:Running/1 b:Pending c:Pending"},
+	{"a step that had not started was edited", []specEdit{nothing, func(s *v1alpha1.WorkOrderSpec) { s.Steps[1].Run.Image = "x" }}, "SpecObserved", "Running a:Running/1 b:Pending c:Pending"},
+	{"a step that had not started was removed", []specEdit{nothing, func(s *v1alpha1.WorkOrderSpec) { s.Steps = append(s.Steps[:1], s.Steps[2]) }}, "SpecObserved", "Running a:Running/1 c:Pending"},
+	{"a step was inserted", []specEdit{nothing, func(s *v1alpha1.WorkOrderSpec) {
+		s.Steps = []v1alpha1.Step{s.Steps[0], podStep("new"), s.Steps[1], s.Steps[2]}
+	}}, "SpecObserved", "Running a:Running/1 new:Pending b:Pending c:Pending"},
+	{"the running step was edited", []specEdit{nothing, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "x" }}, "SpecObserved", "Running a:Running/1 b:Pending c:Pending"},
+	{"the running step was moved", []specEdit{nothing, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0], s.Steps[1] = s.Steps[1], s.Steps[0] }}, "SpecRejected", "Running a:Running/1 b:Pending c:Pending"},
+	{"the running step was removed", []specEdit{nothing, func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[1:] }}, "SpecRejected", "Running a:Running/1 b:Pending c:Pending"},
+}
+
+func TestEachEditOfAnOrderIsOneTransition(t *testing.T) {
+	for _, test := range edits {
 		o := newOrder()
 		test.edits[0](&o.Spec)
 		o, next := moved(t, o, World{}, 0)

@@ -76,71 +76,77 @@ func targeted(message string) func(*corev1.Pod) {
 
 func gated(p *corev1.Pod) { p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: GateSealed}} }
 
+type life = []func(*corev1.Pod)
+
+// at is when the containers of these lives end.
+var at = noon.Add(time.Minute)
+
+// ends are the lives of Pods and what is told of their end; nil as long as they have not ended.
+var ends = []struct {
+	when string
+	life life
+	want *End
+}{
+	{"it is new", life{}, nil},
+	{"it has no status at all", life{phase("", "", "")}, nil},
+	{"it runs", life{runs}, nil},
+	{"its node does not answer", life{runs, phase(corev1.PodUnknown, "NodeLost", "")}, nil},
+	{"its container has ended, and the Pod not yet", life{runs, terminated(0, "Completed", "x")}, nil},
+	{"it is being deleted and still runs", life{runs, deleted(time.Minute, 30)}, nil},
+
+	{"it succeeded", life{terminated(0, "Completed", " out\x1b\n"), phase(corev1.PodSucceeded, "", "")},
+		&End{Verdict: Succeeded, Output: "out", ExitCode: ptr(int32(0)), Finished: at}},
+	{"it succeeded while it was stopped", life{terminated(0, "", ""), stoppedAs("Cancelled"), phase(corev1.PodSucceeded, "", "")},
+		&End{Verdict: Succeeded, ExitCode: ptr(int32(0)), Finished: at}},
+	{"it succeeded and nobody says how", life{phase(corev1.PodSucceeded, "", "")}, &End{Verdict: Succeeded}},
+
+	{"its container failed", life{terminated(3, "Error", "oh no"), failed},
+		&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", Output: "oh no", ExitCode: ptr(int32(3)), Finished: at}},
+	{"there is no such command", life{terminated(128, "StartError", "exec: not found"), failed},
+		&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 128", Output: "exec: not found", ExitCode: ptr(int32(128)), Finished: at}},
+	{"it used too much memory", life{terminated(137, "OOMKilled", ""), failed},
+		&End{Verdict: Failed, Code: v1alpha1.CodeOOMKilled, Message: "it used more memory than its limit", ExitCode: ptr(int32(137)), Finished: at}},
+	{"it took too long", life{func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = ptr(int64(60)) }, terminated(143, "", ""), phase(corev1.PodFailed, "DeadlineExceeded", "")},
+		&End{Verdict: Failed, Code: v1alpha1.CodeTimeout, Message: "it took longer than its timeout of 60 s", ExitCode: ptr(int32(143)), Finished: at}},
+	{"it failed, and was deleted after that", life{terminated(3, "", ""), failed, deleted(2*time.Minute, 30)},
+		&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", ExitCode: ptr(int32(3)), Finished: at}},
+
+	{"its time was over before a container lived", life{bound, phase(corev1.PodFailed, "DeadlineExceeded", "")},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start before the step's timeout"}},
+	{"its node evicted it", life{terminated(137, "", ""), phase(corev1.PodFailed, "Evicted", "low on memory")},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: "its Pod was evicted: low on memory", ExitCode: ptr(int32(137)), Finished: at}},
+	{"it was preempted", life{terminated(143, "", ""), failed, targeted("preempted by a higher priority"), deleted(0, 30)},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: "its Pod was evicted: preempted by a higher priority", ExitCode: ptr(int32(143)), Finished: at}},
+	{"its node shut down", life{terminated(143, "", ""), phase(corev1.PodFailed, "Terminated", "")},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: "its Pod was evicted", ExitCode: ptr(int32(143)), Finished: at}},
+	{"its node was lost", life{bound, phase(corev1.PodFailed, "NodeLost", "")}, &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "its node was lost"}},
+	{"its node refused it", life{bound, phase(corev1.PodFailed, "OutOfcpu", "no cpu left")},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeNotAdmitted, Message: "the node refused its Pod: OutOfcpu: no cpu left"}},
+	{"its node refused it and says no more", life{bound, phase(corev1.PodFailed, "OutOfcpu", "")},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeNotAdmitted, Message: "the node refused its Pod: OutOfcpu"}},
+	{"its node does not know its container", life{terminated(137, unknownEnd, "?"), failed},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "the node does not know how its container ended", Output: "?", Finished: at}},
+	{"it failed and nothing else is known", life{failed}, &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "the node does not know how its container ended"}},
+	{"it was deleted before it had a node", life{deleted(0, 0)}, &End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted before it ran"}},
+	{"it was deleted while it ran", life{terminated(143, "", ""), failed, deleted(30*time.Second, 30)},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran", ExitCode: ptr(int32(143)), Finished: at}},
+	{"it was deleted in the second in which it ended", life{terminated(143, "", ""), failed, deleted(time.Minute, 30)},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran", ExitCode: ptr(int32(143)), Finished: at}},
+
+	{"it was stopped as it did not start", life{bound, stoppedAs("StartTimeout"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start in time"}},
+	{"it was stopped as it did not start, and had no node", life{stoppedAs("StartTimeout"), deleted(0, 0)},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start in time"}},
+	{"its order was cancelled", life{terminated(143, "", "bye"), stoppedAs("Cancelled"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
+		&End{Verdict: Stopped, Code: v1alpha1.CodeCancelled, Message: "the order was cancelled", Output: "bye", ExitCode: ptr(int32(143)), Finished: at}},
+	{"its step was edited", life{stoppedAs("SpecChanged"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSpecChanged, Message: "its spec was changed"}},
+	{"it was not wanted", life{stoppedAs("Superseded"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was not wanted any more"}},
+	{"it was stopped for a reason of tomorrow", life{stoppedAs("Boredom"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was not wanted any more"}},
+	{"it only takes a name", life{gated}, &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was stopped before its Pod was made"}},
+}
+
 func TestEveryWayInWhichAPodEndsIsTold(t *testing.T) {
-	type life = []func(*corev1.Pod)
-	at := noon.Add(time.Minute)
-	for _, test := range []struct {
-		when string
-		life life
-		want *End
-	}{
-		{"it is new", life{}, nil},
-		{"it has no status at all", life{phase("", "", "")}, nil},
-		{"it runs", life{runs}, nil},
-		{"its node does not answer", life{runs, phase(corev1.PodUnknown, "NodeLost", "")}, nil},
-		{"its container has ended, and the Pod not yet", life{runs, terminated(0, "Completed", "x")}, nil},
-		{"it is being deleted and still runs", life{runs, deleted(time.Minute, 30)}, nil},
-
-		{"it succeeded", life{terminated(0, "Completed", " out\x1b\n"), phase(corev1.PodSucceeded, "", "")},
-			&End{Verdict: Succeeded, Output: "out", ExitCode: ptr(int32(0)), Finished: at}},
-		{"it succeeded while it was stopped", life{terminated(0, "", ""), stoppedAs("Cancelled"), phase(corev1.PodSucceeded, "", "")},
-			&End{Verdict: Succeeded, ExitCode: ptr(int32(0)), Finished: at}},
-		{"it succeeded and nobody says how", life{phase(corev1.PodSucceeded, "", "")}, &End{Verdict: Succeeded}},
-
-		{"its container failed", life{terminated(3, "Error", "oh no"), failed},
-			&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", Output: "oh no", ExitCode: ptr(int32(3)), Finished: at}},
-		{"there is no such command", life{terminated(128, "StartError", "exec: not found"), failed},
-			&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 128", Output: "exec: not found", ExitCode: ptr(int32(128)), Finished: at}},
-		{"it used too much memory", life{terminated(137, "OOMKilled", ""), failed},
-			&End{Verdict: Failed, Code: v1alpha1.CodeOOMKilled, Message: "it used more memory than its limit", ExitCode: ptr(int32(137)), Finished: at}},
-		{"it took too long", life{func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = ptr(int64(60)) }, terminated(143, "", ""), phase(corev1.PodFailed, "DeadlineExceeded", "")},
-			&End{Verdict: Failed, Code: v1alpha1.CodeTimeout, Message: "it took longer than its timeout of 60 s", ExitCode: ptr(int32(143)), Finished: at}},
-		{"it failed, and was deleted after that", life{terminated(3, "", ""), failed, deleted(2*time.Minute, 30)},
-			&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", ExitCode: ptr(int32(3)), Finished: at}},
-
-		{"its time was over before a container lived", life{bound, phase(corev1.PodFailed, "DeadlineExceeded", "")},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start before the step's timeout"}},
-		{"its node evicted it", life{terminated(137, "", ""), phase(corev1.PodFailed, "Evicted", "low on memory")},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: "its Pod was evicted: low on memory", ExitCode: ptr(int32(137)), Finished: at}},
-		{"it was preempted", life{terminated(143, "", ""), failed, targeted("preempted by a higher priority"), deleted(0, 30)},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: "its Pod was evicted: preempted by a higher priority", ExitCode: ptr(int32(143)), Finished: at}},
-		{"its node shut down", life{terminated(143, "", ""), phase(corev1.PodFailed, "Terminated", "")},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: "its Pod was evicted", ExitCode: ptr(int32(143)), Finished: at}},
-		{"its node was lost", life{bound, phase(corev1.PodFailed, "NodeLost", "")}, &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "its node was lost"}},
-		{"its node refused it", life{bound, phase(corev1.PodFailed, "OutOfcpu", "no cpu left")},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeNotAdmitted, Message: "the node refused its Pod: OutOfcpu: no cpu left"}},
-		{"its node refused it and says no more", life{bound, phase(corev1.PodFailed, "OutOfcpu", "")},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeNotAdmitted, Message: "the node refused its Pod: OutOfcpu"}},
-		{"its node does not know its container", life{terminated(137, unknownEnd, "?"), failed},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "the node does not know how its container ended", Output: "?", Finished: at}},
-		{"it failed and nothing else is known", life{failed}, &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "the node does not know how its container ended"}},
-		{"it was deleted before it had a node", life{deleted(0, 0)}, &End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted before it ran"}},
-		{"it was deleted while it ran", life{terminated(143, "", ""), failed, deleted(30*time.Second, 30)},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran", ExitCode: ptr(int32(143)), Finished: at}},
-		{"it was deleted in the second in which it ended", life{terminated(143, "", ""), failed, deleted(time.Minute, 30)},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran", ExitCode: ptr(int32(143)), Finished: at}},
-
-		{"it was stopped as it did not start", life{bound, stoppedAs("StartTimeout"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start in time"}},
-		{"it was stopped as it did not start, and had no node", life{stoppedAs("StartTimeout"), deleted(0, 0)},
-			&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start in time"}},
-		{"its order was cancelled", life{terminated(143, "", "bye"), stoppedAs("Cancelled"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
-			&End{Verdict: Stopped, Code: v1alpha1.CodeCancelled, Message: "the order was cancelled", Output: "bye", ExitCode: ptr(int32(143)), Finished: at}},
-		{"its step was edited", life{stoppedAs("SpecChanged"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSpecChanged, Message: "its spec was changed"}},
-		{"it was not wanted", life{stoppedAs("Superseded"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was not wanted any more"}},
-		{"it was stopped for a reason of tomorrow", life{stoppedAs("Boredom"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was not wanted any more"}},
-		{"it only takes a name", life{gated}, &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was stopped before its Pod was made"}},
-	} {
+	for _, test := range ends {
 		report, ours := Read(lived(test.life...), testOrder())
 		if diff := cmp.Diff(test.want, report.End); diff != "" || !ours {
 			t.Errorf("when %s: (ours: %v)\n%s", test.when, ours, diff)
