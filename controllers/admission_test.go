@@ -2,6 +2,9 @@ package controllers
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -45,6 +48,24 @@ var _ = Describe("The API server", func() {
 		Expect(create(ctx, strings.Repeat("n", 63), `{steps: [{name: a, wait: {seconds: 1}}]}`)).To(Succeed())
 	})
 
+	It("accepts every order that the documentation and the samples show", func(ctx SpecContext) {
+		shown := 0
+		for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/*/*.md", "../config/samples/*.yaml"} {
+			files, err := filepath.Glob(pattern)
+			Expect(err).NotTo(HaveOccurred())
+			for _, file := range files {
+				content, err := os.ReadFile(file)
+				Expect(err).NotTo(HaveOccurred())
+				for _, order := range ordersIn(string(content), filepath.Ext(file)) {
+					order.SetNamespace("default")
+					Expect(strictly(ctx, order)).To(Succeed(), file)
+					shown++
+				}
+			}
+		}
+		Expect(shown).To(BeNumerically(">=", 2))
+	})
+
 	It("lets nobody change a ProgressEvent", func(ctx SpecContext) {
 		c := newCrank(ctx, sequence("only"))
 		c.turn(ctx)
@@ -79,7 +100,33 @@ func create(ctx SpecContext, name, spec string) error {
 	order.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("WorkOrder"))
 	order.SetNamespace("default")
 	order.SetName(name)
+	return strictly(ctx, order)
+}
+
+func strictly(ctx SpecContext, order *unstructured.Unstructured) error {
 	return client.WithFieldValidation(mgr.GetClient(), "Strict").Create(ctx, order, client.DryRunAll, client.DisableReadYourWritesConsistency)
+}
+
+var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+// ordersIn are the WorkOrders in a manifest, or in the YAML blocks of a document.
+func ordersIn(text, extension string) (orders []*unstructured.Unstructured) {
+	GinkgoHelper()
+	manifests := []string{text}
+	if extension == ".md" {
+		manifests = nil
+		for _, block := range yamlBlock.FindAllStringSubmatch(text, -1) {
+			manifests = append(manifests, block[1])
+		}
+	}
+	for _, manifest := range manifests {
+		object := &unstructured.Unstructured{}
+		Expect(yaml.Unmarshal([]byte(manifest), &object.Object)).To(Succeed())
+		if object.GetKind() == "WorkOrder" {
+			orders = append(orders, object)
+		}
+	}
+	return orders
 }
 
 func tenThousandSteps() string {
