@@ -19,6 +19,12 @@ import (
 func (r *WorkOrderReconciler) act(ctx context.Context, order *v1alpha1.WorkOrder, world plan.World, saved bool) (ctrl.Result, error) {
 	now := r.Clock.Now()
 	effects := plan.Act(order, world, now)
+	if !saved && !effects.Empty() {
+		// A stale cache may show a step Running that has long ended, or one over whose new Pod already runs.
+		if current, err := r.isCurrent(ctx, order); err != nil || !current {
+			return ctrl.Result{}, err // What was missed brings the next turn.
+		}
+	}
 	refused, err := r.provide(ctx, order, effects, saved)
 	failures := []error{err}
 	for _, stop := range effects.Stop {
@@ -44,14 +50,6 @@ func (r *WorkOrderReconciler) act(ctx context.Context, order *v1alpha1.WorkOrder
 
 // provide makes the Pods that are missing. It reports whether any was refused.
 func (r *WorkOrderReconciler) provide(ctx context.Context, order *v1alpha1.WorkOrder, effects plan.Effects, saved bool) (refused bool, err error) {
-	if len(effects.Create)+len(effects.Seal) == 0 {
-		return false, nil
-	}
-	if !saved {
-		if current, err := r.isCurrent(ctx, order); err != nil || !current {
-			return false, err
-		}
-	}
 	var failures []error
 	for _, attempt := range effects.Create {
 		no, err := r.create(ctx, order, attempt, saved)
@@ -64,14 +62,13 @@ func (r *WorkOrderReconciler) provide(ctx context.Context, order *v1alpha1.WorkO
 	return refused, errors.Join(failures...)
 }
 
-// isCurrent asks the API server whether the order is still the one in hand: a stale cache may show a step Running that
-// has long ended.
+// isCurrent asks the API server whether the order is still the one in hand. Its deletion is a new generation too.
 func (r *WorkOrderReconciler) isCurrent(ctx context.Context, order *v1alpha1.WorkOrder) (bool, error) {
 	live := &v1alpha1.WorkOrder{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(order), live); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
-	current := live.UID == order.UID && live.DeletionTimestamp == nil && live.Status.Sequence == order.Status.Sequence
+	current := live.UID == order.UID && live.Generation == order.Generation && live.Status.Sequence == order.Status.Sequence
 	if !current {
 		wastedTurns.WithLabelValues("stale").Inc()
 	}

@@ -101,6 +101,29 @@ var _ = Describe("A race", func() {
 	})
 })
 
+var _ = Describe("A stale cache", func() {
+	It("that shows a step before its rewind neither stops nor frees what runs now", func(ctx SpecContext) {
+		spec := sequence("only")
+		spec.Retry = &v1alpha1.Retry{Limit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}}
+		c := newCrank(ctx, spec)
+		c.turn(ctx)
+		c.ends(ctx, "only", 1, "")
+		c.turn(ctx)
+		stale := c.order.DeepCopy()
+		c.turn(ctx)
+		Expect(c.step("only").Epoch).To(BeEquivalentTo(2))
+
+		stale.Spec.Suspend = true // As if it had been so then, and nothing were to be decided.
+		stale.Status.Suspended = true
+		world, err := c.reconciler.observe(ctx, stale)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(plan.Act(stale, world, c.clock.Now()).Stop).To(HaveLen(1), "on its own evidence it would")
+		_, err = c.reconciler.act(ctx, stale, world, false)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(c.pod(ctx, "only").Annotations).NotTo(HaveKey(steppod.AnnotationStopped))
+	})
+})
+
 var _ = Describe("A foreign Pod", func() {
 	It("that took the name of a step's Pod is not adopted, and not touched", func(ctx SpecContext) {
 		c := newCrank(ctx, sequence("only"))

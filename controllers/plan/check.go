@@ -8,16 +8,18 @@ import (
 	"workorders.dev/operator/controllers/steppod"
 )
 
-// Limits on the size of an order, in bytes of JSON. etcd takes 1.5 MiB in one request; an order may fill 1 MiB of it
-// at the very worst, so that there is room for what others write into its metadata.
+// Limits on the size of an order. What they allow at the very worst is 1 MiB of JSON: etcd takes 1.5 MiB in one request,
+// so there is room for what others write into the order's metadata.
 const (
-	maxSpecBytes  = 256 << 10
-	maxOrderBytes = 1 << 20
-	maxSteps      = 256
+	maxSpecBytes = 256 << 10
+	maxSteps     = 256
 
 	// maxStepBytes is the largest entry of a step in the status: 1 KiB of output, 512 bytes of error, 256 of message,
 	// and under 1 KiB of names, numbers and times.
 	maxStepBytes = 3 << 10
+
+	// Does not compile if the limits allow more.
+	_ = uint(1<<20 - (maxSpecBytes + maxSteps*maxStepBytes))
 )
 
 // Check says why the order's spec cannot run as it stands, or nil if it can. The API server refuses most of this
@@ -69,9 +71,6 @@ func checkSize(spec *v1alpha1.WorkOrderSpec) *v1alpha1.Stall {
 	}
 	if len(encoded) > maxSpecBytes {
 		return tooLarge("the spec has %d bytes, and at most %d are allowed: move data into ConfigMaps or volumes", len(encoded), maxSpecBytes)
-	}
-	if most := len(encoded) + maxStepBytes*len(spec.Steps); most > maxOrderBytes {
-		return tooLarge("the order could grow to %d bytes, and at most %d are allowed: make the spec smaller, or split the order", most, maxOrderBytes)
 	}
 	return nil
 }

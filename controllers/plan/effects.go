@@ -31,6 +31,11 @@ type Effects struct {
 	Wake time.Time
 }
 
+// Empty says whether there is nothing to do, except to look again later.
+func (e *Effects) Empty() bool {
+	return len(e.Create)+len(e.Seal)+len(e.Stop)+len(e.Release)+len(e.Delete) == 0
+}
+
 // Stop is a Pod to be stopped, and why.
 type Stop struct {
 	Pod  steppod.Report

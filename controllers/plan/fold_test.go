@@ -87,11 +87,11 @@ func TestOneLineShowsWhereAnOrderIs(t *testing.T) {
 		}
 	}
 	running := v1alpha1.OrderState{StartTime: mt(0)}
-	if s := Summarize(running, nil, *mt(74)); s.Duration != "74s" {
+	if s := Summarize(running, nil, *mt(74)); s.Duration != "1m14s" {
 		t.Errorf("so far it took %s", s.Duration)
 	}
 	running.CompletionTime = mt(300)
-	if s := Summarize(running, nil, *mt(9999)); s.Duration != "5m" {
+	if s := Summarize(running, nil, *mt(9999)); s.Duration != "5m0s" {
 		t.Errorf("it took %s", s.Duration)
 	}
 }

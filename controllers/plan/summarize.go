@@ -5,7 +5,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/duration"
 
 	"workorders.dev/operator/api/v1alpha1"
 )
@@ -34,7 +33,7 @@ func Summarize(state v1alpha1.OrderState, steps []v1alpha1.StepStatus, now metav
 		if state.CompletionTime != nil {
 			end = *state.CompletionTime
 		}
-		status.Duration = duration.HumanDuration(end.Sub(state.StartTime.Time).Round(time.Second))
+		status.Duration = end.Sub(state.StartTime.Time).Round(time.Second).String()
 	}
 	return status
 }

@@ -192,7 +192,7 @@ func TestTimeNeverGoesBackWhateverTheClockDoes(t *testing.T) {
 		t.Errorf("ten minutes back: %v, %s", next.Event.Time, o.Status.Duration)
 	}
 	o, next = moved(t, o, World{}, 600)
-	if next.Event.Type != v1alpha1.EventRewound || o.Status.Duration != "10m" {
+	if next.Event.Type != v1alpha1.EventRewound || o.Status.Duration != "10m0s" {
 		t.Errorf("ten minutes on: %s, %s", next.Event.Type, o.Status.Duration)
 	}
 	o, _ = moved(t, o, ending("a", 2, fine), 0)
