@@ -184,7 +184,7 @@ func foundBy(o *v1alpha1.WorkOrder, pod *corev1.Pod) World {
 	for _, step := range o.Status.Steps {
 		found := pod.DeepCopy()
 		own := steppod.Seal(o, step.Name, step.Epoch)
-		found.ObjectMeta.Name, found.Labels, found.OwnerReferences = own.Name, own.Labels, own.OwnerReferences
+		found.Name, found.Labels, found.OwnerReferences = own.Name, own.Labels, own.OwnerReferences
 		if report, ours := steppod.Read(found, o); ours {
 			world.Pods[report.Attempt] = report
 		}

@@ -231,7 +231,7 @@ func TestThePauseBeforeANewStartGrowsUpToItsCap(t *testing.T) {
 	if len(seen) < 10 {
 		t.Errorf("orders that failed together come back together: %d different pauses of 50", len(seen))
 	}
-	if p.delay("uid", step, 0) != p.delay("uid", step, 0) {
+	if another := step.DeepCopy(); p.delay("uid", step, 0) != p.delay("uid", another, 0) {
 		t.Error("two controllers disagree")
 	}
 }

@@ -19,10 +19,11 @@ func observe(t *turn) *Transition {
 		return d.commit()
 	}
 	stall, cancelled := Check(t.order), status.Cancelled || spec.Cancel
-	d := t.begin(t.observed(stall))
+	suspended := spec.Suspend && !cancelled
+	d := t.begin(t.observed(stall, cancelled, suspended))
 	d.state.ObservedGeneration = t.order.Generation
 	d.state.Cancelled = cancelled
-	d.state.Suspended = spec.Suspend && !cancelled
+	d.state.Suspended = suspended
 	d.state.Stalled = nil
 	if !cancelled {
 		d.state.Stalled = stall
@@ -34,21 +35,21 @@ func observe(t *turn) *Transition {
 }
 
 // observed is the type and the message of the event that says how a spec was read.
-func (t *turn) observed(stall *v1alpha1.Stall) (v1alpha1.EventType, string) {
-	status, spec := t.status(), &t.order.Spec
+func (t *turn) observed(stall *v1alpha1.Stall, cancelled, suspended bool) (v1alpha1.EventType, string) {
+	status, all := t.status(), steps(len(t.order.Spec.Steps))
 	isNew := len(status.Steps) == 0
 	switch {
-	case spec.Cancel && !status.Cancelled && (stall != nil || !isNew):
+	case cancelled && !status.Cancelled && (stall != nil || !isNew):
 		return v1alpha1.EventCancelling, "cancelling: nothing new starts, what runs is being stopped"
-	case stall != nil && !status.Cancelled:
+	case stall != nil && !cancelled:
 		return v1alpha1.EventSpecRejected, stall.Message
-	case isNew && spec.Suspend && !spec.Cancel:
-		return v1alpha1.EventAccepted, "accepted " + steps(len(spec.Steps)) + "; suspended, nothing starts yet"
+	case isNew && suspended:
+		return v1alpha1.EventAccepted, "accepted " + all + "; suspended, nothing starts yet"
 	case isNew:
-		return v1alpha1.EventAccepted, "accepted " + steps(len(spec.Steps))
-	case spec.Suspend && !status.Suspended && !status.Cancelled:
+		return v1alpha1.EventAccepted, "accepted " + all
+	case suspended && !status.Suspended:
 		return v1alpha1.EventSuspended, "suspended: nothing new starts"
-	case !spec.Suspend && status.Suspended:
+	case status.Suspended && !suspended:
 		return v1alpha1.EventResumed, "resumed"
 	}
 	return v1alpha1.EventSpecObserved, "read the edited spec"
