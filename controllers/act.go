@@ -31,7 +31,9 @@ func (r *WorkOrderReconciler) act(ctx context.Context, order *v1alpha1.WorkOrder
 		failures = append(failures, r.stop(ctx, order, stop))
 	}
 	for _, pod := range effects.Release {
-		failures = append(failures, release(ctx, r.Client, order.Namespace, pod.Name, pod.UID))
+		released, err := release(ctx, r.Client, order.Namespace, pod.Name, pod.UID)
+		failures = append(failures, err)
+		r.memory.wrote(client.ObjectKeyFromObject(order), order.UID, released, false, now)
 	}
 	for _, pod := range effects.Delete {
 		failures = append(failures, r.deletePod(ctx, order, pod))
@@ -51,12 +53,12 @@ func (r *WorkOrderReconciler) act(ctx context.Context, order *v1alpha1.WorkOrder
 // provide makes the Pods that are missing. It reports whether any was refused.
 func (r *WorkOrderReconciler) provide(ctx context.Context, order *v1alpha1.WorkOrder, effects plan.Effects, saved bool) (refused bool, err error) {
 	var failures []error
-	for _, attempt := range effects.Create {
-		no, err := r.create(ctx, order, attempt, saved)
+	for _, start := range effects.Create {
+		no, err := r.create(ctx, order, start, saved)
 		refused, failures = refused || no, append(failures, err)
 	}
-	for _, attempt := range effects.Seal {
-		no, err := r.post(ctx, order, attempt, steppod.Seal(order, attempt.Step, attempt.Epoch))
+	for _, start := range effects.Seal {
+		no, err := r.seal(ctx, order, start.Attempt)
 		refused, failures = refused || no, append(failures, err)
 	}
 	return refused, errors.Join(failures...)
@@ -76,39 +78,29 @@ func (r *WorkOrderReconciler) isCurrent(ctx context.Context, order *v1alpha1.Wor
 }
 
 // create makes the Pod of an attempt, unless one of the epoch before is still at work.
-func (r *WorkOrderReconciler) create(ctx context.Context, order *v1alpha1.WorkOrder, attempt steppod.Attempt, saved bool) (refused bool, err error) {
-	if attempt.Epoch > 1 {
-		before := steppod.Attempt{Step: attempt.Step, Epoch: attempt.Epoch - 1}
-		pod, err := r.livePod(ctx, order, before)
+func (r *WorkOrderReconciler) create(ctx context.Context, order *v1alpha1.WorkOrder, start plan.Start, saved bool) (refused bool, err error) {
+	if start.Epoch > 1 {
+		report, exists, err := r.livePod(ctx, order, steppod.Attempt{Step: start.Step, Epoch: start.Epoch - 1})
 		if err != nil {
 			return false, err
 		}
-		if report, ours := steppod.Read(pod, order); ours && report.End == nil && report.LostAt.IsZero() {
-			return false, fmt.Errorf("step %s cannot start again before Pod %s has ended", attempt.Step, report.Name)
+		if exists && report.Ended(r.Clock.Now()) == nil {
+			return false, fmt.Errorf("step %s cannot start again before Pod %s has ended", start.Step, report.Name)
 		}
 	}
 	if !saved {
-		pod, err := r.livePod(ctx, order, attempt)
-		if err != nil {
-			return false, err
-		}
-		if _, ours := steppod.Read(pod, order); ours {
-			return false, nil // The cache has not seen it yet.
+		if _, exists, err := r.livePod(ctx, order, start.Attempt); err != nil || exists {
+			return false, err // The cache has not seen it yet.
 		}
 	}
-	for i := range order.Status.Steps {
-		if step := &order.Status.Steps[i]; step.Name == attempt.Step {
-			return r.post(ctx, order, attempt, steppod.Build(order, specOf(order, attempt.Step), step))
-		}
-	}
-	return false, nil
+	return r.post(ctx, order, start.Attempt, steppod.Build(order, start.Spec, start.Status))
 }
 
-func specOf(order *v1alpha1.WorkOrder, name string) *v1alpha1.Step {
-	for i := range order.Spec.Steps {
-		if order.Spec.Steps[i].Name == name {
-			return &order.Spec.Steps[i]
-		}
+// seal takes the name of the Pod of an attempt that must never be made. That there is no such Pod must not be taken
+// from the cache: a quota that is used up by that very Pod would refuse this one, and its result be lost.
+func (r *WorkOrderReconciler) seal(ctx context.Context, order *v1alpha1.WorkOrder, attempt steppod.Attempt) (refused bool, err error) {
+	if _, exists, err := r.livePod(ctx, order, attempt); err != nil || exists {
+		return false, err
 	}
-	return nil
+	return r.post(ctx, order, attempt, steppod.Seal(order, attempt.Step, attempt.Epoch))
 }

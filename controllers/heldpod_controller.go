@@ -19,8 +19,8 @@ import (
 	"workorders.dev/operator/controllers/steppod"
 )
 
-// HeldPodReconciler lets go of Pods whose order is gone, so that the operator's finalizer never keeps anything that
-// nobody will ask about.
+// HeldPodReconciler lets go of Pods whose order is gone, or does not own them any more, so that the operator's
+// finalizer never keeps anything that nobody will ask about.
 type HeldPodReconciler struct {
 	client.Client
 	// Live reads from the API server itself: that an order is gone must not be taken from a cache.
@@ -38,16 +38,18 @@ func (r *HeldPodReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	}
 	// The cache is asked first: nearly always the order is there, and the Pod is none of our business.
 	for _, reader := range []client.Reader{r.Client, r.Live} {
-		if exists, err := orderExists(ctx, reader, pod); err != nil || exists {
+		if owned, err := ownedByOrder(ctx, reader, pod); err != nil || owned {
 			return ctrl.Result{}, err
 		}
 	}
 	ctrl.LoggerFrom(ctx).Info("Releasing a Pod whose order is gone", "pod", pod.Name)
-	return ctrl.Result{}, release(ctx, r.Client, pod.Namespace, pod.Name, pod.UID)
+	_, err := release(ctx, r.Client, pod.Namespace, pod.Name, pod.UID)
+	return ctrl.Result{}, err
 }
 
-// orderExists says whether the order that the Pod was made for exists: another one of the same name does not count.
-func orderExists(ctx context.Context, reader client.Reader, pod *corev1.Pod) (bool, error) {
+// ownedByOrder says whether the order that the Pod was made for exists and owns it: another one of the same name does
+// not count.
+func ownedByOrder(ctx context.Context, reader client.Reader, pod *corev1.Pod) (bool, error) {
 	order := &v1alpha1.WorkOrder{}
 	key := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Labels[steppod.LabelOrder]}
 	if err := reader.Get(ctx, key, order); err != nil {
@@ -56,7 +58,7 @@ func orderExists(ctx context.Context, reader client.Reader, pod *corev1.Pod) (bo
 		}
 		return false, fmt.Errorf("look up the order of Pod %s: %w", pod.Name, err)
 	}
-	return string(order.UID) == pod.Labels[steppod.LabelOrderUID], nil
+	return string(order.UID) == pod.Labels[steppod.LabelOrderUID] && steppod.Owned(pod, order.UID), nil
 }
 
 // releasable says whether a Pod is held although it has ended or is being deleted.
@@ -67,10 +69,13 @@ func releasable(object client.Object) bool {
 }
 
 // SetupWithManager registers the reconciler. A Pod's end and its order's removal come in either order, so both wake it.
+// An order that was removed and made again while nobody watched shows as an update to another uid.
 func (r *HeldPodReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	removed := predicate.TypedFuncs[client.Object]{
-		CreateFunc:  func(event.TypedCreateEvent[client.Object]) bool { return false },
-		UpdateFunc:  func(event.TypedUpdateEvent[client.Object]) bool { return false },
+		CreateFunc: func(event.TypedCreateEvent[client.Object]) bool { return false },
+		UpdateFunc: func(e event.TypedUpdateEvent[client.Object]) bool {
+			return e.ObjectOld.GetUID() != e.ObjectNew.GetUID()
+		},
 		GenericFunc: func(event.TypedGenericEvent[client.Object]) bool { return false },
 	}
 	return ctrl.NewControllerManagedBy(mgr).
@@ -83,7 +88,8 @@ func (r *HeldPodReconciler) SetupWithManager(mgr ctrl.Manager) error {
 // podsOf are the Pods of an order that was removed.
 func (r *HeldPodReconciler) podsOf(ctx context.Context, order client.Object) []reconcile.Request {
 	pods := &corev1.PodList{}
-	err := r.List(ctx, pods, client.InNamespace(order.GetNamespace()), client.MatchingFields{indexOrderUID: string(order.GetUID())})
+	err := r.List(ctx, pods, client.InNamespace(order.GetNamespace()), client.MatchingFields{indexOrderUID: string(order.GetUID())},
+		client.DisableReadYourWritesConsistency)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the Pods of a removed order; they are released when they change or the operator restarts")
 		return nil

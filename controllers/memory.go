@@ -5,7 +5,9 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"workorders.dev/operator/controllers/plan"
 	"workorders.dev/operator/controllers/steppod"
@@ -22,9 +24,21 @@ type remembered struct {
 	uid types.UID
 	// refused are the attempts whose Pod the API server refuses.
 	refused map[steppod.Attempt]plan.Refusal
+	// writes are this process's newest writes to the order's Pods that the cache has not shown yet, by name.
+	writes map[string]podWrite
 	// unwritten counts the tries, in a row, at an event that could not be written.
 	unwritten int
 }
+
+// podWrite is the version of a Pod that a write made, or created.
+type podWrite struct {
+	version string
+	created bool
+	at      time.Time
+}
+
+// writeMemory is how long a write is remembered. A Pod that does not show by then was removed again by somebody.
+const writeMemory = 5 * time.Second
 
 // of is what is remembered of an order. An order of another uid under the same name is another order.
 func (m *memory) of(key types.NamespacedName, uid types.UID) *remembered {
@@ -33,7 +47,7 @@ func (m *memory) of(key types.NamespacedName, uid types.UID) *remembered {
 	}
 	known := m.orders[key]
 	if known == nil || known.uid != uid {
-		known = &remembered{uid: uid, refused: map[steppod.Attempt]plan.Refusal{}}
+		known = &remembered{uid: uid, refused: map[steppod.Attempt]plan.Refusal{}, writes: map[string]podWrite{}}
 		m.orders[key] = known
 	}
 	return known
@@ -81,6 +95,44 @@ func (m *memory) provided(key types.NamespacedName, uid types.UID, attempt stepp
 	if known := m.orders[key]; known != nil && known.uid == uid {
 		delete(known.refused, attempt)
 	}
+}
+
+// wrote remembers a write to one of the order's Pods.
+func (m *memory) wrote(key types.NamespacedName, uid types.UID, pod *corev1.Pod, created bool, now time.Time) {
+	if pod == nil || pod.ResourceVersion == "" {
+		return // It was gone already.
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of(key, uid).writes[pod.Name] = podWrite{version: pod.ResourceVersion, created: created, at: now}
+}
+
+// behind says whether the order's Pods, as the cache shows them, are older than this process's own writes to them. It
+// spares turns that would do again what was just done. A Pod that is not there any more has outrun every write but its
+// own creation.
+func (m *memory) behind(key types.NamespacedName, uid types.UID, pods []corev1.Pod, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.orders[key]
+	if known == nil || known.uid != uid || len(known.writes) == 0 {
+		return false
+	}
+	shown := make(map[string]string, len(pods))
+	for i := range pods {
+		shown[pods[i].Name] = pods[i].ResourceVersion
+	}
+	maps.DeleteFunc(known.writes, func(name string, write podWrite) bool {
+		version, there := shown[name]
+		switch {
+		case now.Sub(write.at) >= writeMemory:
+			return true
+		case !there:
+			return !write.created
+		}
+		order, err := resourceversion.CompareResourceVersion(version, write.version)
+		return err != nil || order >= 0
+	})
+	return len(known.writes) > 0
 }
 
 // unwritten counts a try at an event that could not be written, and says how many there were in a row.

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,17 +24,25 @@ func Index(ctx context.Context, mgr ctrl.Manager) error {
 	})
 }
 
+// errBehind says that the cache has not seen yet what this process wrote.
+var errBehind = errors.New("the cache is behind this process's own writes")
+
 // observe gathers what there is to know about an order's surroundings: its own Pods, and refusals of this process.
 func (r *WorkOrderReconciler) observe(ctx context.Context, order *v1alpha1.WorkOrder) (plan.World, error) {
 	pods := &corev1.PodList{}
 	err := r.List(ctx, pods, client.InNamespace(order.Namespace),
-		client.MatchingFields{indexOrderUID: string(order.UID)}, client.UnsafeDisableDeepCopy)
+		client.MatchingFields{indexOrderUID: string(order.UID)}, client.UnsafeDisableDeepCopy,
+		client.DisableReadYourWritesConsistency) // It would wait for the writes to every other order's Pods as well.
 	if err != nil {
 		return plan.World{}, fmt.Errorf("list the Pods of the order: %w", err)
 	}
+	key := client.ObjectKeyFromObject(order)
+	if r.memory.behind(key, order.UID, pods.Items, r.Clock.Now()) {
+		return plan.World{}, errBehind
+	}
 	world := plan.World{
 		Pods:     make(map[steppod.Attempt]steppod.Report, len(pods.Items)),
-		Refusals: r.memory.refusals(client.ObjectKeyFromObject(order), order.UID),
+		Refusals: r.memory.refusals(key, order.UID),
 	}
 	for i := range pods.Items {
 		if report, ours := steppod.Read(&pods.Items[i], order); ours {

@@ -17,12 +17,15 @@ import (
 	"workorders.dev/operator/controllers/steppod"
 )
 
-// livePod is the Pod of an attempt as the API server has it; an empty Pod if there is none.
-func (r *WorkOrderReconciler) livePod(ctx context.Context, order *v1alpha1.WorkOrder, attempt steppod.Attempt) (*corev1.Pod, error) {
+// livePod is what the order's own Pod of an attempt says, as the API server has it, if there is one.
+func (r *WorkOrderReconciler) livePod(ctx context.Context, order *v1alpha1.WorkOrder, attempt steppod.Attempt) (report steppod.Report, exists bool, err error) {
 	pod := &corev1.Pod{}
 	name := steppod.Name(order.Name, order.UID, attempt.Step, attempt.Epoch)
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: order.Namespace, Name: name}, pod)
-	return pod, client.IgnoreNotFound(err)
+	if err := r.Live.Get(ctx, types.NamespacedName{Namespace: order.Namespace, Name: name}, pod); err != nil {
+		return steppod.Report{}, false, client.IgnoreNotFound(err)
+	}
+	report, exists = steppod.Read(pod, order)
+	return report, exists, nil
 }
 
 // post creates a Pod under its fixed name. That it exists already is as good, if it is the one.
@@ -30,16 +33,13 @@ func (r *WorkOrderReconciler) post(ctx context.Context, order *v1alpha1.WorkOrde
 	key := client.ObjectKeyFromObject(order)
 	err = r.Create(ctx, pod)
 	if apierrors.IsAlreadyExists(err) {
-		existing, readErr := r.livePod(ctx, order, attempt)
-		if readErr != nil {
+		if _, exists, readErr := r.livePod(ctx, order, attempt); readErr != nil || exists {
 			return false, readErr
-		}
-		if _, ours := steppod.Read(existing, order); ours {
-			err = nil
 		}
 	}
 	if err == nil {
 		r.memory.provided(key, order.UID, attempt)
+		r.memory.wrote(key, order.UID, pod, true, r.Clock.Now())
 		return false, nil
 	}
 	why, no := refusal(err, pod.Name)
@@ -47,7 +47,7 @@ func (r *WorkOrderReconciler) post(ctx context.Context, order *v1alpha1.WorkOrde
 		return false, fmt.Errorf("create Pod %s: %w", pod.Name, err)
 	}
 	ctrl.LoggerFrom(ctx).Info("Pod refused", "step", attempt.Step, "epoch", attempt.Epoch, "code", why.Code, "cause", err.Error())
-	r.memory.refuse(key, order.UID, attempt, plan.Refusal{Why: why, Seal: steppod.Sealed(pod)}, r.Clock.Now())
+	r.memory.refuse(key, order.UID, attempt, plan.Refusal{Why: why, Generation: order.Generation, Seal: steppod.Sealed(pod)}, r.Clock.Now())
 	return true, nil
 }
 
@@ -62,9 +62,11 @@ func (r *WorkOrderReconciler) stop(ctx context.Context, order *v1alpha1.WorkOrde
 		"metadata": map[string]any{"uid": stop.Pod.UID, "annotations": map[string]any{steppod.AnnotationStopped: stop.Code}},
 		"spec":     spec,
 	}
-	if err := patchPod(ctx, r.Client, order.Namespace, stop.Pod.Name, patch); err != nil {
+	pod, err := patchPod(ctx, r.Client, order.Namespace, stop.Pod.Name, patch)
+	if err != nil {
 		return fmt.Errorf("stop Pod %s: %w", stop.Pod.Name, err)
 	}
+	r.memory.wrote(client.ObjectKeyFromObject(order), order.UID, pod, false, r.Clock.Now())
 	if stop.Pod.Bound {
 		return nil
 	}
@@ -80,24 +82,25 @@ func (r *WorkOrderReconciler) deletePod(ctx context.Context, order *v1alpha1.Wor
 	return nil
 }
 
-// release takes the operator's finalizer off a Pod.
-func release(ctx context.Context, c client.Client, namespace, name string, uid types.UID) error {
+// release takes the operator's finalizer off a Pod, and returns the Pod as it is then.
+func release(ctx context.Context, c client.Client, namespace, name string, uid types.UID) (*corev1.Pod, error) {
 	patch := map[string]any{"metadata": map[string]any{
 		"uid":                                 uid,
 		"$deleteFromPrimitiveList/finalizers": []string{steppod.Finalizer},
 	}}
-	if err := patchPod(ctx, c, namespace, name, patch); err != nil {
-		return fmt.Errorf("release Pod %s: %w", name, err)
+	pod, err := patchPod(ctx, c, namespace, name, patch)
+	if err != nil {
+		return nil, fmt.Errorf("release Pod %s: %w", name, err)
 	}
-	return nil
+	return pod, nil
 }
 
 // patchPod merges into the Pod with the uid that the patch names; a Pod that is gone needs no patch any more.
-func patchPod(ctx context.Context, c client.Client, namespace, name string, patch map[string]any) error {
+func patchPod(ctx context.Context, c client.Client, namespace, name string, patch map[string]any) (*corev1.Pod, error) {
 	encoded, err := json.Marshal(patch)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	return client.IgnoreNotFound(c.Patch(ctx, pod, client.RawPatch(types.StrategicMergePatchType, encoded)))
+	return pod, client.IgnoreNotFound(c.Patch(ctx, pod, client.RawPatch(types.StrategicMergePatchType, encoded)))
 }

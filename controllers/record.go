@@ -86,12 +86,13 @@ func eventFor(order *v1alpha1.WorkOrder, next *plan.Transition) *v1alpha1.Progre
 	}
 }
 
-// lost ends a turn whose decision came to nothing. After a lost race the change that won it brings the next turn.
+// lost ends a turn whose decision came to nothing. After a lost race the change that won it brings the next turn, so
+// there is no hurry; a name that somebody took is another one a second later.
 func (r *WorkOrderReconciler) lost(ctx context.Context, err error) (ctrl.Result, error) {
-	if errors.Is(err, errRaceLost) || apierrors.IsConflict(err) {
+	if errors.Is(err, errRaceLost) {
 		wastedTurns.WithLabelValues("race").Inc()
 		ctrl.LoggerFrom(ctx).V(1).Info("Decided on an order that was changed meanwhile; deciding again", "cause", err.Error())
-		return ctrl.Result{RequeueAfter: firstPause}, nil
+		return ctrl.Result{RequeueAfter: racePause}, nil
 	}
 	return ctrl.Result{}, err
 }

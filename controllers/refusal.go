@@ -19,7 +19,7 @@ func refusal(err error, pod string) (v1alpha1.StepError, bool) {
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		return v1alpha1.StepError{Code: v1alpha1.CodeNameConflict, Message: "a Pod called " + pod + " exists that is not the order's: delete it"}, true
-	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err): // Nothing else is looked up.
 		code = v1alpha1.CodeNamespaceTerminating
 	case strings.Contains(text, "exceeded quota"), strings.Contains(text, "failed quota"):
 		code = v1alpha1.CodeQuotaExceeded
@@ -27,6 +27,8 @@ func refusal(err error, pod string) (v1alpha1.StepError, bool) {
 		code = v1alpha1.CodePodSecurity
 	case strings.Contains(text, "error looking up service account"):
 		code = v1alpha1.CodeServiceAccountNotFound
+	case strings.Contains(text, "failed calling webhook"):
+		code = v1alpha1.CodeAdmissionUnavailable
 	case apierrors.IsForbidden(err), strings.Contains(text, "denied the request"):
 		code = v1alpha1.CodeForbidden
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):

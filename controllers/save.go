@@ -27,13 +27,23 @@ func (r *WorkOrderReconciler) save(ctx context.Context, order *v1alpha1.WorkOrde
 	saved := &v1alpha1.WorkOrder{ObjectMeta: metav1.ObjectMeta{Namespace: order.Namespace, Name: order.Name}}
 	err = r.Status().Patch(ctx, saved, client.RawPatch(types.JSONPatchType, patch))
 	switch {
-	case apierrors.IsNotFound(err):
-		return fmt.Errorf("%w: it is gone", errRaceLost)
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		return fmt.Errorf("%w: %w", errRaceLost, err)
+	case apierrors.IsInvalid(err) && r.isOutdated(ctx, order):
+		// The patch is applied before the versions are compared, and may not even fit what is there now.
+		return fmt.Errorf("%w: %w", errRaceLost, err)
 	case err != nil:
 		return fmt.Errorf("save the status: %w", err)
 	}
 	*order = *saved
 	return nil
+}
+
+// isOutdated says whether the order was changed since it was read.
+func (r *WorkOrderReconciler) isOutdated(ctx context.Context, order *v1alpha1.WorkOrder) bool {
+	live := &v1alpha1.WorkOrder{}
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(order), live)
+	return err == nil && live.ResourceVersion != order.ResourceVersion
 }
 
 // operation is one operation of a JSON patch, RFC 6902.
@@ -74,7 +84,7 @@ func statusPatch(order *v1alpha1.WorkOrder, after *v1alpha1.WorkOrderStatus) ([]
 			patch = append(patch, operation{Op: "remove", Path: path})
 		case bytes.Equal(value, was[name]):
 		case name == "steps" && len(after.Steps) == len(order.Status.Steps):
-			if patch, err = appendEntries(patch, path, was[name], value); err != nil {
+			if patch, err = replaceEntries(patch, path, was[name], value); err != nil {
 				return nil, err
 			}
 		default:
@@ -84,8 +94,8 @@ func statusPatch(order *v1alpha1.WorkOrder, after *v1alpha1.WorkOrderStatus) ([]
 	return json.Marshal(patch)
 }
 
-// appendEntries adds the entries of a list that differ, by their place in it.
-func appendEntries(patch []operation, path string, was, is json.RawMessage) ([]operation, error) {
+// replaceEntries adds to the patch that the entries of a list that differ are replaced, by their place in it.
+func replaceEntries(patch []operation, path string, was, is json.RawMessage) ([]operation, error) {
 	var old, updated []json.RawMessage
 	if err := json.Unmarshal(was, &old); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,7 +54,10 @@ func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		return ctrl.Result{}, err
 	}
 	world, err := r.observe(ctx, order)
-	if err != nil {
+	switch {
+	case errors.Is(err, errBehind):
+		return ctrl.Result{RequeueAfter: writeMemory}, nil // What is missing brings the next turn.
+	case err != nil:
 		return ctrl.Result{}, err
 	}
 	next := plan.Next(order, world, r.Clock.Now())
@@ -80,6 +84,9 @@ const (
 	firstPause  = 20 * time.Millisecond
 	longestWait = 30 * time.Second
 	turnTimeout = time.Minute
+
+	// racePause is after a lost race, should the change that won it never be shown.
+	racePause = 2 * time.Second
 )
 
 // SetupWithManager registers the reconciler. It is woken by its own status writes as well as by edits: they are what

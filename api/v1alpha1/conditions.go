@@ -94,6 +94,8 @@ const (
 	CodeServiceAccountNotFound ErrorCode = "ServiceAccountNotFound"
 	// CodeNamespaceTerminating: the namespace is being deleted.
 	CodeNamespaceTerminating ErrorCode = "NamespaceTerminating"
+	// CodeAdmissionUnavailable: an admission webhook that has to be asked about Pods does not answer.
+	CodeAdmissionUnavailable ErrorCode = "AdmissionUnavailable"
 	// CodeForbidden: the API server refused the Pod for another reason, such as an admission webhook or missing rights.
 	CodeForbidden ErrorCode = "Forbidden"
 	// CodeInvalidPod: the API server says that the Pod is not valid.

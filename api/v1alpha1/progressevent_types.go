@@ -79,7 +79,7 @@ const (
 	EventStepCancelled EventType = "StepCancelled"
 	// EventStepWaiting: the step's Pod is refused or cannot start; error says why. Written once per step, epoch and reason.
 	EventStepWaiting EventType = "StepWaiting"
-	// EventStepRunning: a step of which StepWaiting was said runs now.
+	// EventStepRunning: what kept the step from starting, as StepWaiting said, is over.
 	EventStepRunning EventType = "StepRunning"
 	// EventRewound: the step starts again; epoch is the new one, rewind says what is superseded.
 	EventRewound EventType = "Rewound"

@@ -156,7 +156,7 @@ type StepStatus struct {
 	// +optional
 	Disruptions int32 `json:"disruptions,omitempty"`
 
-	// specHash is a digest of the step's spec at its start.
+	// specHash is a digest of the step's spec that this epoch runs.
 	// +optional
 	SpecHash string `json:"specHash,omitempty"`
 

@@ -121,7 +121,7 @@ type Retry struct {
 	Backoff *Backoff `json:"backoff,omitempty"`
 }
 
-// Backoff is a pause that grows: initialSeconds × factor^(starts so far), at most maxSeconds, and up to a tenth more, so that orders that failed together do not come back together.
+// Backoff is a pause that grows: initialSeconds × factor^(earlier retries, or disruptions), at most maxSeconds, and up to a tenth more, so that orders that failed together do not come back together.
 type Backoff struct {
 	// initialSeconds is the first pause. Unset means 5.
 	// +optional

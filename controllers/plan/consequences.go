@@ -15,7 +15,7 @@ func (d *draft) cancelRest() {
 		return
 	}
 	for i := range d.steps {
-		if step := &d.steps[i]; !settled(step) && !d.hasPod(step) {
+		if step := &d.steps[i]; !settled(step) && !hasPod(step) {
 			step.Phase = v1alpha1.StepCancelled
 			step.NotBefore = nil
 			if step.StartTime != nil && step.CompletionTime == nil {
@@ -26,7 +26,7 @@ func (d *draft) cancelRest() {
 }
 
 // hasPod says whether a step in this state has a Pod, or may have.
-func (d *draft) hasPod(step *v1alpha1.StepStatus) bool {
+func hasPod(step *v1alpha1.StepStatus) bool {
 	return step.Phase == v1alpha1.StepRunning && step.PodName != ""
 }
 

@@ -18,9 +18,9 @@ const PodRetention = 10 * time.Minute
 // no harm.
 type Effects struct {
 	// Create are the attempts whose Pod is missing.
-	Create []steppod.Attempt
+	Create []Start
 	// Seal are the attempts without a Pod whose Pod must never be made: their names are to be taken.
-	Seal []steppod.Attempt
+	Seal []Start
 	// Stop are the Pods to be stopped.
 	Stop []Stop
 	// Release are the ended Pods whose result is saved, so that nothing holds them any more.
@@ -36,6 +36,13 @@ func (e *Effects) Empty() bool {
 	return len(e.Create)+len(e.Seal)+len(e.Stop)+len(e.Release)+len(e.Delete) == 0
 }
 
+// Start is an attempt whose Pod is to be made.
+type Start struct {
+	steppod.Attempt
+	Spec   *v1alpha1.Step
+	Status *v1alpha1.StepStatus
+}
+
 // Stop is a Pod to be stopped, and why.
 type Stop struct {
 	Pod  steppod.Report
@@ -49,7 +56,7 @@ func Act(order *v1alpha1.WorkOrder, world World, now time.Time) Effects {
 	current := map[steppod.Attempt]*v1alpha1.StepStatus{}
 	for i := range order.Status.Steps {
 		step := &order.Status.Steps[i]
-		if step.Phase == v1alpha1.StepRunning && step.PodName != "" {
+		if hasPod(step) {
 			current[attempt(step)] = step
 			if _, found := t.pod(step); !found {
 				e.provide(t, step)
@@ -74,26 +81,26 @@ func Act(order *v1alpha1.WorkOrder, world World, now time.Time) Effects {
 // provide sees to the missing Pod of a running step.
 func (e *Effects) provide(t *turn, step *v1alpha1.StepStatus) {
 	refusal, refused := t.world.Refusals[attempt(step)]
-	spec, unwanted := t.spec(step.Name), t.status().Cancelled || t.edited(step)
+	spec := t.spec(step.Name)
+	start := Start{Attempt: attempt(step), Spec: spec, Status: step}
 	switch {
 	case t.order.DeletionTimestamp != nil:
 		// Nothing starts any more, and nobody will ask how it ended.
-	case refused && refusal.Seal == unwanted && t.now.Before(refusal.RetryAt):
+	case refused && refusal.Seal == t.status().Cancelled && refusal.Generation == t.order.Generation && t.now.Before(refusal.RetryAt):
 		e.wakeAt(t, refusal.RetryAt)
-	case unwanted:
-		e.Seal = append(e.Seal, attempt(step))
+	case t.status().Cancelled:
+		e.Seal = append(e.Seal, start)
 	case t.lingers(step):
 		// It is stopped below; when it has ended, there is another turn.
 	case spec != nil && spec.Run != nil && steppod.SameSpec(spec, step.SpecHash):
-		e.Create = append(e.Create, attempt(step))
+		e.Create = append(e.Create, start)
 	}
 }
 
 // lingers says whether a Pod of an earlier epoch of the step may still run, where there should be none.
 func (t *turn) lingers(step *v1alpha1.StepStatus) bool {
 	for key, pod := range t.world.Pods {
-		lost := !pod.LostAt.IsZero() && !t.now.Before(pod.LostAt)
-		if key.Step == step.Name && key.Epoch < step.Epoch && pod.End == nil && !lost {
+		if key.Step == step.Name && key.Epoch < step.Epoch && pod.Ended(t.now) == nil {
 			return true
 		}
 	}
@@ -114,7 +121,7 @@ func (e *Effects) tend(t *turn, pod steppod.Report, step *v1alpha1.StepStatus) {
 	switch {
 	case t.status().Cancelled:
 		stop(v1alpha1.CodeCancelled)
-	case t.edited(step):
+	case t.edited(step.Name, pod.SpecHash):
 		stop(v1alpha1.CodeSpecChanged)
 	case pod.Started:
 	case t.now.Before(deadline):
@@ -127,9 +134,8 @@ func (e *Effects) tend(t *turn, pod steppod.Report, step *v1alpha1.StepStatus) {
 
 // retire sees to a Pod whose attempt is over, or never was: nothing is recorded from it.
 func (e *Effects) retire(t *turn, pod steppod.Report) {
-	lost := !pod.LostAt.IsZero() && !t.now.Before(pod.LostAt)
 	switch {
-	case pod.End == nil && !lost:
+	case pod.Ended(t.now) == nil:
 		if pod.Stopped == "" && !pod.Deleting {
 			e.Stop = append(e.Stop, Stop{Pod: pod, Code: v1alpha1.CodeSuperseded})
 		}

@@ -17,10 +17,10 @@ func effectsOf(e Effects) []string {
 	var list []string
 	name := func(a steppod.Attempt) string { return a.Step + "/" + string(rune('0'+a.Epoch)) }
 	for _, a := range e.Create {
-		list = append(list, "create "+name(a))
+		list = append(list, "create "+name(a.Attempt))
 	}
 	for _, a := range e.Seal {
-		list = append(list, "seal "+name(a))
+		list = append(list, "seal "+name(a.Attempt))
 	}
 	for _, s := range e.Stop {
 		list = append(list, "stop "+name(s.Pod.Attempt)+" "+string(s.Code))
@@ -44,6 +44,8 @@ func isDeleting(o *v1alpha1.WorkOrder) { o.DeletionTimestamp = mt(0) }
 
 func isChanged(o *v1alpha1.WorkOrder) { o.Spec.Steps[0].Run.Image = "x" }
 
+func isMended(o *v1alpha1.WorkOrder) { o.Generation++; o.Status.ObservedGeneration++ }
+
 func isUnread(o *v1alpha1.WorkOrder) { isChanged(o); o.Generation++ }
 
 func isDone(o *v1alpha1.WorkOrder) {
@@ -60,7 +62,7 @@ var noPods = World{}
 func aSays(r steppod.Report) World { return saying("a", 1, r) }
 
 func wasRefused(seal bool) World {
-	return World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {RetryAt: at(30), Seal: seal}}}
+	return World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {RetryAt: at(30), Generation: 1, Seal: seal}}}
 }
 
 // duties are what is to be done in each of them.
@@ -74,11 +76,12 @@ var duties = []struct {
 }{
 	{"a Pod is missing", atWork, noPods, 1, []string{"create a/1"}, 0},
 	{"it was refused", atWork, wasRefused(false), 1, nil, 30},
+	{"it was refused and the spec was mended", isMended, wasRefused(false), 1, []string{"create a/1"}, 0},
 	{"it was refused a while ago", atWork, wasRefused(false), 30, []string{"create a/1"}, 0},
 	{"it was refused and the order cancelled", isCancelled, wasRefused(false), 1, []string{"seal a/1"}, 0},
 	{"its seal was refused", isCancelled, wasRefused(true), 1, nil, 30},
 	{"the order was cancelled", isCancelled, noPods, 1, []string{"seal a/1"}, 0},
-	{"the step was edited", isChanged, noPods, 1, []string{"seal a/1"}, 0},
+	{"the step was edited", isChanged, noPods, 1, nil, 0},
 	{"the step was edited and nobody has read it", isUnread, noPods, 1, nil, 0},
 	{"the order is being deleted", isDeleting, noPods, 1, nil, 0},
 	{"the Pod of the epoch before still runs", isAgain, aSays(steppod.Report{Started: true}), 1, []string{"stop a/1 Superseded"}, 0},
@@ -91,7 +94,7 @@ var duties = []struct {
 	{"the Pod runs", atWork, aSays(steppod.Report{Started: true}), 9000, nil, 0},
 	{"the Pod has ended and nobody wrote it down", atWork, aSays(steppod.Report{End: &fine, Held: true}), 1, nil, 0},
 	{"the Pod runs and the order was cancelled", isCancelled, aSays(steppod.Report{Started: true}), 1, []string{"stop a/1 Cancelled"}, 0},
-	{"the Pod runs and the step was edited", isChanged, aSays(steppod.Report{Started: true}), 1, []string{"stop a/1 SpecChanged"}, 0},
+	{"the Pod runs and the step was edited", isChanged, aSays(steppod.Report{Started: true, SpecHash: "v1-of-before"}), 1, []string{"stop a/1 SpecChanged"}, 0},
 	{"the Pod runs and the edit was not read", isUnread, aSays(steppod.Report{Started: true}), 1, nil, 0},
 	{"the Pod is being stopped", isCancelled, aSays(steppod.Report{Started: true, Stopped: "Cancelled"}), 1, nil, 0},
 	{"the Pod is being deleted", isCancelled, aSays(steppod.Report{Started: true, Deleting: true}), 1, nil, 0},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
 )
 
 // observe reads a spec that was not read before: a new order's, or one that was edited. One edit is one transition,
@@ -30,8 +31,26 @@ func observe(t *turn) *Transition {
 	}
 	if stall == nil {
 		d.steps = adopt(spec.Steps, status.Steps)
+		d.restartEdited()
 	}
 	return d.commit()
+}
+
+// restartEdited begins anew, in the same epoch, the running steps that were edited before they had a Pod: its name can
+// be taken only once, so nothing that was decided on the old spec can run beside it. A step that has a Pod goes to its
+// next epoch when that has been stopped.
+func (d *draft) restartEdited() {
+	for i := range d.steps {
+		step := &d.steps[i]
+		if _, found := d.pod(step); found || step.Phase != v1alpha1.StepRunning || d.state.Cancelled {
+			continue
+		}
+		if spec := d.runnable(step.Name); spec != nil && !steppod.SameSpec(spec, step.SpecHash) {
+			since, started := step.StartSequence, step.StartTime
+			d.start(step, step.Epoch, step.Attempt)
+			step.StartSequence, step.StartTime = since, started
+		}
+	}
 }
 
 // observed is the type and the message of the event that says how a spec was read.

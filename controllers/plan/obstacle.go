@@ -24,12 +24,12 @@ func complain(t *turn) *Transition {
 
 // obstacle is what keeps a running step from starting, or nil.
 func (t *turn) obstacle(step *v1alpha1.StepStatus) *v1alpha1.StepError {
-	if step.Phase != v1alpha1.StepRunning || step.PodName == "" {
+	if !hasPod(step) {
 		return nil
 	}
 	report, found := t.pod(step)
 	if !found {
-		if refusal, refused := t.world.Refusals[attempt(step)]; refused {
+		if refusal, refused := t.world.Refusals[attempt(step)]; refused && refusal.Generation == t.order.Generation {
 			return &refusal.Why
 		}
 		return nil
@@ -40,15 +40,21 @@ func (t *turn) obstacle(step *v1alpha1.StepStatus) *v1alpha1.StepError {
 	return report.Waiting
 }
 
-// relieve says of a step that could not start that it runs now.
+// relieve says of a step that could not start that it can now: its container runs, or its Pod, which was refused or had
+// no node, has nothing to complain of any more. Of a container that could not be made only its start is proof.
 func relieve(t *turn) *Transition {
 	for i := range t.status().Steps {
 		step := &t.status().Steps[i]
 		if step.Phase != v1alpha1.StepRunning || step.Error == nil {
 			continue
 		}
-		if report, found := t.pod(step); found && report.Started {
-			d, running := t.beginStep(v1alpha1.EventStepRunning, i, "runs now")
+		hard := step.Error.Code == v1alpha1.CodeImagePull || step.Error.Code == v1alpha1.CodeContainerConfig
+		if report, found := t.pod(step); found && report.Stopped == "" && (report.Started || !hard && report.Waiting == nil) {
+			message := "can start now"
+			if report.Started {
+				message = "runs now"
+			}
+			d, running := t.beginStep(v1alpha1.EventStepRunning, i, message)
 			running.Error = nil
 			return d.commit()
 		}

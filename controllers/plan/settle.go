@@ -32,8 +32,6 @@ func (t *turn) ended(step *v1alpha1.StepStatus) *steppod.End {
 		return t.end(step)
 	case step.NotBefore == nil || !t.now.Before(step.NotBefore.Time):
 		return &steppod.End{Verdict: steppod.Succeeded}
-	case t.edited(step): // A wait has no Pod that would have to be stopped first.
-		return &steppod.End{Verdict: steppod.Stopped, Code: v1alpha1.CodeSpecChanged, Message: "its spec was changed"}
 	}
 	return nil
 }

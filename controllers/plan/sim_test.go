@@ -165,10 +165,10 @@ func (o *operator) act(order *v1alpha1.WorkOrder, e plan.Effects) (acted bool) {
 		_ = do(verb, attempt, func() error { return o.post(order, attempt, pod) })
 	}
 	for _, a := range e.Create {
-		post("create", a, build(order, a))
+		post("create", a.Attempt, steppod.Build(order, a.Spec, a.Status))
 	}
 	for _, a := range e.Seal {
-		post("seal", a, steppod.Seal(order, a.Step, a.Epoch))
+		post("seal", a.Attempt, steppod.Seal(order, a.Step, a.Epoch))
 	}
 	for _, s := range e.Stop {
 		err := do("stop", s.Pod.Attempt, func() error { c.stopPod(s.Pod.Name, s.Pod.UID, s.Code, s.Pod.Bound); return nil })
@@ -196,7 +196,7 @@ func (o *operator) post(order *v1alpha1.WorkOrder, attempt steppod.Attempt, pod 
 		return nil
 	}
 	tries := o.refusals[attempt].Attempts + 1
-	o.refusals[attempt] = plan.Refusal{Why: *why, RetryAt: o.now().Add(time.Duration(tries) * 10 * time.Second), Attempts: tries, Seal: steppod.Sealed(pod)}
+	o.refusals[attempt] = plan.Refusal{Why: *why, RetryAt: o.now().Add(time.Duration(tries) * 10 * time.Second), Attempts: tries, Generation: order.Generation, Seal: steppod.Sealed(pod)}
 	return errRefused
 }
 
@@ -247,13 +247,6 @@ func (o *operator) write(what string, do func() error) error {
 
 // restart is what a crash leaves: nothing.
 func (o *operator) restart() { o.refusals, o.wake = map[steppod.Attempt]plan.Refusal{}, time.Time{} }
-
-// build is the Pod of an attempt that the order's status holds.
-func build(order *v1alpha1.WorkOrder, a steppod.Attempt) *corev1.Pod {
-	step := slices.IndexFunc(order.Spec.Steps, func(s v1alpha1.Step) bool { return s.Name == a.Step })
-	entry := slices.IndexFunc(order.Status.Steps, func(s v1alpha1.StepStatus) bool { return s.Name == a.Step })
-	return steppod.Build(order, &order.Spec.Steps[step], &order.Status.Steps[entry])
-}
 
 // simulation is a cluster and an operator, run against each other until nothing is left to do.
 type simulation struct {

@@ -42,28 +42,34 @@ func (t *turn) pod(step *v1alpha1.StepStatus) (steppod.Report, bool) {
 	return report, found
 }
 
-// end is how the Pod of a step's epoch ended; nil while it has not, or if there is none.
+// end is how the Pod of a step's epoch ended; nil while it has not, or has yet to be made.
 func (t *turn) end(step *v1alpha1.StepStatus) *steppod.End {
 	report, found := t.pod(step)
 	switch {
 	case !found && t.status().Cancelled && t.world.Refusals[attempt(step)].Seal:
 		// Not even its name can be taken: a cancellation does not wait for a quota. Should a Pod appear, it is stopped.
 		return &steppod.End{Verdict: steppod.Stopped, Code: v1alpha1.CodeCancelled, Message: "it was stopped before its Pod was made"}
+	case !found && t.edited(step.Name, step.SpecHash):
+		return &steppod.End{Verdict: steppod.Stopped, Code: v1alpha1.CodeSpecChanged, Message: "its spec was changed"}
 	case !found:
 		return nil
-	case report.End == nil && !report.LostAt.IsZero() && !t.now.Before(report.LostAt):
-		return steppod.Lost()
 	}
-	return report.End
+	end := report.Ended(t.now)
+	if end != nil && t.edited(step.Name, report.SpecHash) {
+		outdated := *end // It did what is not asked for any more.
+		outdated.Verdict, outdated.Code, outdated.Message = steppod.Stopped, v1alpha1.CodeSpecChanged, "its spec was changed"
+		return &outdated
+	}
+	return end
 }
 
-// edited says whether a running step is no longer what the spec asks for.
-func (t *turn) edited(step *v1alpha1.StepStatus) bool {
-	if t.order.Generation != t.status().ObservedGeneration || StateOf(t.status()).Stalled != nil {
-		return false // The edit is read first, and one that cannot run changes nothing.
+// edited says whether a step is no longer the one of which that digest was made.
+func (t *turn) edited(name, hash string) bool {
+	if t.order.Generation != t.status().ObservedGeneration || t.status().Cancelled || StateOf(t.status()).Stalled != nil {
+		return false // The edit is read first, and one that cannot run, or comes too late, changes nothing.
 	}
-	spec := t.spec(step.Name)
-	return spec != nil && !steppod.SameSpec(spec, step.SpecHash)
+	spec := t.spec(name)
+	return spec != nil && !steppod.SameSpec(spec, hash)
 }
 
 // finished says whether the order has come to its end.

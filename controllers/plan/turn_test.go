@@ -257,7 +257,7 @@ func TestEachReasonForWaitingIsSaidOnceAndItsEndToo(t *testing.T) {
 	waits := func(code v1alpha1.ErrorCode, message string) World {
 		return saying("a", 1, steppod.Report{Waiting: &v1alpha1.StepError{Code: code, Message: message}})
 	}
-	refused := World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {Why: v1alpha1.StepError{Code: v1alpha1.CodeQuotaExceeded, Message: "full"}}}}
+	refused := World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {Generation: 1, Why: v1alpha1.StepError{Code: v1alpha1.CodeQuotaExceeded, Message: "full"}}}}
 	for _, turn := range []struct {
 		when  string
 		world World
@@ -266,7 +266,7 @@ func TestEachReasonForWaitingIsSaidOnceAndItsEndToo(t *testing.T) {
 	}{
 		{"the Pod is refused", refused, v1alpha1.EventStepWaiting, "cannot start: QuotaExceeded: full"},
 		{"it still is", refused, "", ""},
-		{"it is there", saying("a", 1, steppod.Report{}), "", ""},
+		{"it is there", saying("a", 1, steppod.Report{}), v1alpha1.EventStepRunning, "can start now"},
 		{"no node fits", waits(v1alpha1.CodeUnschedulable, "0/1"), v1alpha1.EventStepWaiting, "cannot start: Unschedulable: 0/1"},
 		{"in other words", waits(v1alpha1.CodeUnschedulable, "0/2"), "", ""},
 		{"it was stopped", saying("a", 1, steppod.Report{Stopped: v1alpha1.CodeStartTimeout, Waiting: &v1alpha1.StepError{Code: v1alpha1.CodeImagePull}}), "", ""},
@@ -343,15 +343,42 @@ func TestAnOrderEndsOnceAllItsStepsHave(t *testing.T) {
 	}
 }
 
-func TestAWaitThatWasEditedStartsAgain(t *testing.T) {
+func TestAWaitThatWasEditedStartsAnewInItsEpoch(t *testing.T) {
 	o := newOrder()
 	o.Spec.Steps = []v1alpha1.Step{{Name: "a", Wait: &v1alpha1.Wait{Seconds: 3600}}}
 	o, _ = moved(t, o, World{}, 0)
-	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Wait.Seconds = 5 }), World{}, 10)
-	o, _ = moved(t, o, World{}, 10)
-	o, next := moved(t, o, World{}, 10)
-	if next.Event.Type != v1alpha1.EventRewound || !o.Status.Steps[0].NotBefore.Equal(mt(15)) {
+	o, next := moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Wait.Seconds = 5 }), World{}, 10)
+	if step := o.Status.Steps[0]; next.Event.Type != v1alpha1.EventSpecObserved || step.Epoch != 1 || !step.NotBefore.Equal(mt(15)) {
 		t.Errorf("%s: ends at %v", next.Event.Type, o.Status.Steps[0].NotBefore)
+	}
+}
+
+func TestAStepThatIsMendedBeforeItHasAPodGoesOnInItsEpoch(t *testing.T) {
+	refused := World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {Generation: 1, RetryAt: at(60), Why: v1alpha1.StepError{Code: v1alpha1.CodePodSecurity}}}}
+	o, _ := moved(t, accepted(t), refused, 1)
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "registry/agent:2" }), refused, 2)
+	if step := o.Status.Steps[0]; step.Epoch != 1 || step.Error != nil || step.StartSequence != 1 {
+		t.Errorf("it is %+v", step)
+	}
+	if next := Next(o, refused, at(3)); next != nil {
+		t.Errorf("a refusal of what is no longer asked for is heeded: %s", next.Event.Message)
+	}
+	if effects := effectsOf(Act(o, refused, at(3))); !cmp.Equal(effects, []string{"create a/1"}) {
+		t.Errorf("what is done: %v", effects)
+	}
+}
+
+func TestWhatAPodOfTheOldSpecDidIsNotTheResult(t *testing.T) {
+	o := accepted(t)
+	old := o.Status.Steps[0].SpecHash
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "registry/agent:2" }), World{}, 2)
+	late := saying("a", 1, steppod.Report{SpecHash: old, Started: true, End: &fine})
+	o, next := moved(t, o, late, 3)
+	if next.Event.Type != v1alpha1.EventStepFailed || next.Event.Error.Code != v1alpha1.CodeSpecChanged {
+		t.Errorf("it says %+v", next.Event)
+	}
+	if o, next = moved(t, o, late, 4); next.Event.Type != v1alpha1.EventRewound || o.Status.Steps[0].Attempt != 2 {
+		t.Errorf("then it says %+v", next.Event)
 	}
 }
 

@@ -21,6 +21,8 @@ type Refusal struct {
 	RetryAt time.Time
 	// Attempts is how often it was refused.
 	Attempts int
+	// Generation is that of the order whose Pod was refused: after an edit it is another Pod.
+	Generation int64
 	// Seal: what is refused is not the step's Pod but the one that only takes its name.
 	Seal bool
 }

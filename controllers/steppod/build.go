@@ -20,6 +20,7 @@ func Build(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.Step
 	pod := skeleton(order, step.Name, status.Epoch)
 	maps.Copy(pod.Labels, foreign(settings.Labels))
 	pod.Annotations = foreign(settings.Annotations)
+	pod.Annotations[AnnotationSpecHash] = status.SpecHash
 	pod.Finalizers = []string{Finalizer}
 	pod.Spec = podSpec(settings)
 	pod.Spec.ActiveDeadlineSeconds = step.TimeoutSeconds
@@ -33,7 +34,7 @@ func Seal(order *v1alpha1.WorkOrder, step string, epoch int64) *corev1.Pod {
 	pod := skeleton(order, step, epoch)
 	pod.Spec = podSpec(&v1alpha1.PodSettings{})
 	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: GateSealed}}
-	// The strictest Pod security level, so that no namespace refuses it.
+	// The strictest Pod security level, so that it passes at every level.
 	yes, no, user := true, false, int64(65532)
 	pod.Spec.SecurityContext = &corev1.PodSecurityContext{
 		RunAsNonRoot:   &yes,
@@ -140,7 +141,8 @@ func verbatim(value string) string { return strings.ReplaceAll(value, "$", "$$")
 
 // foreign is the labels or annotations without those that only the operator may set.
 func foreign(wanted map[string]string) map[string]string {
-	kept := maps.Clone(wanted)
+	kept := map[string]string{}
+	maps.Copy(kept, wanted)
 	maps.DeleteFunc(kept, func(key, _ string) bool { return strings.HasPrefix(key, "workorders.dev/") })
 	return kept
 }

@@ -27,7 +27,7 @@ func testOrder() *v1alpha1.WorkOrder {
 	}
 }
 
-var second = &v1alpha1.StepStatus{Name: "build", Epoch: 3, Attempt: 2}
+var second = &v1alpha1.StepStatus{Name: "build", Epoch: 3, Attempt: 2, SpecHash: "v1-x"}
 
 func TestThePodOfAStepHasAllThatItsOrderSays(t *testing.T) {
 	order := testOrder()
@@ -52,7 +52,7 @@ func TestThePodOfAStepHasAllThatItsOrderSays(t *testing.T) {
 	order.Spec.Pod = &settings
 	want := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: Name("add-dark-mode", "uid-1", "build", 3), Namespace: "team", Finalizers: []string{Finalizer}, Annotations: map[string]string{"note": "hello"},
+			Name: Name("add-dark-mode", "uid-1", "build", 3), Namespace: "team", Finalizers: []string{Finalizer}, Annotations: map[string]string{"note": "hello", AnnotationSpecHash: "v1-x"},
 			Labels:          map[string]string{"team": "red", LabelOrder: "add-dark-mode", LabelOrderUID: "uid-1", LabelStep: "build", LabelEpoch: "3"},
 			OwnerReferences: []metav1.OwnerReference{{APIVersion: "workorders.dev/v1alpha1", Kind: "WorkOrder", Name: "add-dark-mode", UID: "uid-1", Controller: ptr(true)}},
 		},
@@ -89,7 +89,7 @@ func TestAPodHasNoRightsAndNoDeadlineUnlessItsOrderSaysSo(t *testing.T) {
 	if pod.Spec.ActiveDeadlineSeconds != nil || pod.Spec.RestartPolicy != corev1.RestartPolicyNever {
 		t.Errorf("unexpected %+v", pod.Spec)
 	}
-	if _, copied := pod.Labels["gitops"]; copied || len(pod.Annotations) > 0 {
+	if _, copied := pod.Labels["gitops"]; copied || len(pod.Annotations) > 1 {
 		t.Error("the order's own labels or annotations are on the Pod: GitOps tools would prune it")
 	}
 }
@@ -103,7 +103,7 @@ func TestNobodyButTheOperatorSetsItsLabelsAndAnnotations(t *testing.T) {
 	if diff := cmp.Diff(want, pod.Labels); diff != "" {
 		t.Error("labels:", diff)
 	}
-	if diff := cmp.Diff(map[string]string{"fine": "yes"}, pod.Annotations); diff != "" {
+	if diff := cmp.Diff(map[string]string{"fine": "yes", AnnotationSpecHash: "v1-x"}, pod.Annotations); diff != "" {
 		t.Error("annotations:", diff)
 	}
 	if len(theirs) != 5 {

@@ -112,7 +112,7 @@ func deadline(pod *corev1.Pod) string {
 
 // stop is the end of a Pod that the operator stopped: the reason is in the annotation that was set with the stop.
 func stop(pod *corev1.Pod) *End {
-	switch code := v1alpha1.ErrorCode(pod.Annotations[AnnotationStopped]); code {
+	switch code := stopped(pod); code {
 	case "":
 		return nil
 	case v1alpha1.CodeStartTimeout:
@@ -152,8 +152,16 @@ func disruption(pod *corev1.Pod) *End {
 	return nil
 }
 
+// Exit codes of a container that was sent TERM, or KILL when it did not heed that: 128 and the signal's number.
+const (
+	exitTerminated = 143
+	exitKilled     = 137
+)
+
 // deletedBeforeEnd says whether the deletion came before the container's end, so that it may have caused it.
 // deletionTimestamp is the time of the request plus the grace period, in whole seconds, as are the container's times.
+// When the kubelet is done it deletes the Pod once more, without grace, and nobody can tell any longer when the first
+// request came; then an end by a signal counts as an end by the deletion.
 func deletedBeforeEnd(pod *corev1.Pod) bool {
 	if pod.DeletionTimestamp == nil {
 		return false
@@ -163,7 +171,11 @@ func deletedBeforeEnd(pod *corev1.Pod) bool {
 		requested = requested.Add(-time.Duration(*grace) * time.Second)
 	}
 	s := state(pod)
-	return s == nil || s.Terminated == nil || !s.Terminated.FinishedAt.Time.Before(requested)
+	if s == nil || s.Terminated == nil || !s.Terminated.FinishedAt.Time.Before(requested) {
+		return true
+	}
+	final := pod.DeletionGracePeriodSeconds != nil && *pod.DeletionGracePeriodSeconds == 0
+	return final && (s.Terminated.ExitCode == exitTerminated || s.Terminated.ExitCode == exitKilled)
 }
 
 // said joins what we say and what another part of the cluster said.

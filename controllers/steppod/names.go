@@ -25,6 +25,9 @@ const (
 	// error code that says why.
 	AnnotationStopped = "workorders.dev/stopped"
 
+	// AnnotationSpecHash is the digest of the step's spec that the Pod was made from, SpecHash.
+	AnnotationSpecHash = "workorders.dev/spec-hash"
+
 	// GateSealed is a scheduling gate that is never lifted: a Pod that carries it only takes a name, so that no other
 	// Pod can start under it.
 	GateSealed = "workorders.dev/sealed"

@@ -32,6 +32,8 @@ type Report struct {
 	Bound, Started bool
 	// Deleting: somebody deleted it. Held: the operator's finalizer keeps it.
 	Deleting, Held bool
+	// SpecHash is the digest of the spec that it was made from.
+	SpecHash string
 	// Sealed: it only takes a name and never runs.
 	Sealed bool
 	// Stopped is why the operator stopped it; empty if it did not, or has not done all that it takes.
@@ -42,6 +44,14 @@ type Report struct {
 	End *End
 	// LostAt is when a Pod without an end is to be taken for lost; zero if it is not.
 	LostAt time.Time
+}
+
+// Ended is how the Pod ended by that time; nil while it has not.
+func (r *Report) Ended(now time.Time) *End {
+	if r.End == nil && !r.LostAt.IsZero() && !now.Before(r.LostAt) {
+		return Lost()
+	}
+	return r.End
 }
 
 // Owned says whether a Pod is controlled by the order with that uid, and by it alone.
@@ -66,6 +76,7 @@ func Read(pod *corev1.Pod, order *v1alpha1.WorkOrder) (Report, bool) {
 		Bound:    pod.Spec.NodeName != "",
 		Deleting: pod.DeletionTimestamp != nil,
 		Held:     Held(pod),
+		SpecHash: pod.Annotations[AnnotationSpecHash],
 		Sealed:   Sealed(pod),
 		Stopped:  stopped(pod),
 		Started:  started(pod),

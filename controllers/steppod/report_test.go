@@ -68,6 +68,10 @@ func stoppedAs(code string) func(*corev1.Pod) {
 	}
 }
 
+func lasting(seconds int64) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = &seconds }
+}
+
 func targeted(message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Message: message})
@@ -132,7 +136,13 @@ var ends = []struct {
 		&End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran", ExitCode: ptr(int32(143)), Finished: at}},
 	{"it was deleted in the second in which it ended", life{terminated(143, "", ""), failed, deleted(time.Minute, 30)},
 		&End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran", ExitCode: ptr(int32(143)), Finished: at}},
+	{"it was deleted while it ran, and the kubelet is done with it", life{terminated(143, "", ""), failed, deleted(2*time.Minute, 0)},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran", ExitCode: ptr(int32(143)), Finished: at}},
+	{"it failed by itself before it was deleted, and the kubelet is done with it", life{terminated(3, "", ""), failed, deleted(2*time.Minute, 0)},
+		&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", ExitCode: ptr(int32(3)), Finished: at}},
 
+	{"it was to be stopped, but was not, and failed by itself", life{bound, terminated(3, "", ""), stoppedAs("StartTimeout"), lasting(60), failed},
+		&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", ExitCode: ptr(int32(3)), Finished: at}},
 	{"it was stopped as it did not start", life{bound, stoppedAs("StartTimeout"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
 		&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start in time"}},
 	{"it was stopped as it did not start, and had no node", life{stoppedAs("StartTimeout"), deleted(0, 0)},
@@ -242,7 +252,7 @@ func TestOnlyTheOrdersOwnPodsAreRead(t *testing.T) {
 	if _, ours := Read(&corev1.Pod{}, &v1alpha1.WorkOrder{}); ours {
 		t.Error("an empty Pod is an empty order's")
 	}
-	want := Report{Attempt: Attempt{"build", 3}, Name: Name("add-dark-mode", "uid-1", "build", 3), Created: noon, Bound: true, Started: true, Held: true}
+	want := Report{Attempt: Attempt{"build", 3}, Name: Name("add-dark-mode", "uid-1", "build", 3), Created: noon, Bound: true, Started: true, Held: true, SpecHash: "v1-x"}
 	if report, ours := Read(lived(runs), testOrder()); !ours || !cmp.Equal(want, report) {
 		t.Errorf("ours: %v, %s", ours, cmp.Diff(want, report))
 	}
