@@ -125,8 +125,8 @@ func cacheOptions() cache.Options {
 	}
 }
 
-// clientOptions lets reads wait until the cache has seen this process's own writes, which spares turns that would
-// decide on what is already history. Nothing rests on it: names and locks make a stale decision harmless.
+// clientOptions lets the read of an object wait until the cache has seen this process's own writes to it, which spares
+// turns that would decide on what is already history. Nothing rests on it: names and locks make a stale decision harmless.
 func clientOptions() client.Options {
 	wait := true
 	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &wait}}

@@ -51,12 +51,17 @@ func (c *crank) restart() {
 // turn reconciles once and reads the order again.
 func (c *crank) turn(ctx context.Context) ctrl.Result {
 	GinkgoHelper()
-	// A list by this client waits until the cache has seen all that was written: no turn is spoilt by an old one.
-	Expect(c.List(ctx, &corev1.PodList{}, client.InNamespace(c.namespace))).To(Succeed())
+	c.syncCache(ctx)
 	result, err := c.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c.order)})
 	Expect(err).NotTo(HaveOccurred())
 	c.read(ctx)
 	return result
+}
+
+// syncCache waits until the cache has seen all that was written, so that no turn is spoilt by an old one.
+func (c *crank) syncCache(ctx context.Context) {
+	GinkgoHelper()
+	Expect(c.List(ctx, &corev1.PodList{}, client.InNamespace(c.namespace))).To(Succeed())
 }
 
 func (c *crank) read(ctx context.Context) {

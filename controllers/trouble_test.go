@@ -56,6 +56,7 @@ var _ = Describe("A race", func() {
 		c.turn(ctx)
 		c.ends(ctx, "only", 0, "")
 		stale := c.order.DeepCopy()
+		c.syncCache(ctx)
 		world, err := c.reconciler.observe(ctx, stale)
 		Expect(err).NotTo(HaveOccurred())
 		next := plan.Next(stale, world, c.clock.Now())
@@ -115,6 +116,7 @@ var _ = Describe("A stale cache", func() {
 
 		stale.Spec.Suspend = true // As if it had been so then, and nothing were to be decided.
 		stale.Status.Suspended = true
+		c.syncCache(ctx)
 		world, err := c.reconciler.observe(ctx, stale)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(plan.Act(stale, world, c.clock.Now()).Stop).To(HaveLen(1), "on its own evidence it would")

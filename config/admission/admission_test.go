@@ -182,6 +182,7 @@ const (
 	refusesEvent  = "Only the operator writes ProgressEvents"
 	refusesPod    = "Only the operator makes the Pods of steps"
 	annotate      = `{"metadata":{"annotations":{"seen":"yes"}}}`
+	own           = `{"metadata":{"ownerReferences":[{"apiVersion":"workorders.dev/v1alpha1","kind":"WorkOrder","name":"order","uid":"uid-1","controller":true}]}}`
 	disown        = `{"metadata":{"ownerReferences":null}}`
 	advance       = `{"status":{"sequence":7}}`
 	finalize      = `{"metadata":{"finalizers":["workorders.dev/result"]}}`
@@ -218,14 +219,24 @@ func eventTrials() []trial {
 
 func podTrials() []trial {
 	plain, step := newPod(""), newPod("", finalizer)
+	controls := true
 	bare := newPod("", finalizer)
 	bare.Labels = nil
+	owned := newPod("")
+	for _, pod := range []*corev1.Pod{step, owned} {
+		pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "workorders.dev/v1alpha1", Kind: "WorkOrder", Name: "order", UID: "uid-1", Controller: &controls}}
+	}
 	return []trial{
 		{"the operator makes the Pod of a step", operator, step, false, create, ""},
 		{"the operator finishes with a Pod", operator, step, true, merge(unfinalize), ""},
 		{"an admin forges the Pod of a step", admin, step, false, create, refusesPod},
 		{"a namesake of the operator in another namespace forges the Pod of a step", namesake, step, false, create, refusesPod},
 		{"an admin forges it without the labels", admin, bare, false, create, refusesPod},
+		{"an admin forges it without the finalizer", admin, owned, false, create, refusesPod},
+		{"an admin gives a Pod of their own to an order", admin, plain, true, merge(own), refusesPod},
+		{"an admin takes a step's Pod from its order", admin, step, true, merge(disown), refusesPod},
+		{"an admin puts the finalizer back on", admin, owned, true, merge(finalize), refusesPod},
+		{"an admin annotates a step's Pod that was let go", admin, owned, true, merge(annotate), ""},
 		{"an admin makes a Pod of their own", admin, plain, false, create, ""},
 		{"an admin makes a step's Pod of one of their own", admin, plain, true, merge(finalize), refusesPod},
 		{"an admin makes a step's Pod the one of another epoch", admin, step, true, merge(relabel), refusesPod},

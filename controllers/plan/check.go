@@ -29,8 +29,11 @@ func Check(order *v1alpha1.WorkOrder) *v1alpha1.Stall {
 	if spec.Strategy != "" && spec.Strategy != v1alpha1.StrategySequence {
 		return invalid("strategy %q is not known: write Sequence, or leave it out", spec.Strategy)
 	}
-	if len(spec.Steps) == 0 || len(spec.Steps) > maxSteps {
-		return tooLarge("an order has 1 to %d steps, and this one has %d: split it", maxSteps, len(spec.Steps))
+	if len(spec.Steps) == 0 {
+		return invalid("the order has no steps: list at least one")
+	}
+	if len(spec.Steps) > maxSteps {
+		return tooLarge("an order has at most %d steps, and this one has %d: split it", maxSteps, len(spec.Steps))
 	}
 	seen := make(map[string]bool, len(spec.Steps))
 	for i := range spec.Steps {
