@@ -68,19 +68,12 @@ func (r *WorkOrderReconciler) isOwnEvent(ctx context.Context, wanted *v1alpha1.P
 
 // eventFor is the ProgressEvent of a transition. The order owns it, so that it goes when the order goes.
 func eventFor(order *v1alpha1.WorkOrder, next *plan.Transition) *v1alpha1.ProgressEvent {
-	controller := true
 	return &v1alpha1.ProgressEvent{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      next.Name,
-			Namespace: order.Namespace,
-			Labels:    map[string]string{steppod.LabelOrder: order.Name},
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: v1alpha1.GroupVersion.String(),
-				Kind:       "WorkOrder",
-				Name:       order.Name,
-				UID:        order.UID,
-				Controller: &controller,
-			}},
+			Name:            next.Name,
+			Namespace:       order.Namespace,
+			Labels:          map[string]string{steppod.LabelOrder: order.Name},
+			OwnerReferences: steppod.OwnedBy(order),
 		},
 		Spec: next.Event,
 	}

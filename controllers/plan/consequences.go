@@ -61,7 +61,8 @@ func (d *draft) startReady() {
 	}
 }
 
-// start makes a step, which must be runnable, Running in a new epoch. What earlier epochs left stays in the log only; the budgets are kept.
+// start makes a step, which must be runnable, Running in a new epoch. What earlier epochs left stays in the log only; the
+// budgets are kept.
 func (d *draft) start(step *v1alpha1.StepStatus, epoch, attempt int64) {
 	spec := d.spec(step.Name)
 	*step = v1alpha1.StepStatus{
@@ -94,17 +95,4 @@ func wholeSecondAfter(at time.Time) *metav1.Time {
 		whole = whole.Add(time.Second)
 	}
 	return &metav1.Time{Time: whole}
-}
-
-// uniqueNames says whether each entry can be changed by its name. The operator writes no others; but on a status that it
-// did not write, a change to the wrong entry would be decided again and again.
-func uniqueNames(steps []v1alpha1.StepStatus) bool {
-	seen := make(map[string]bool, len(steps))
-	for i := range steps {
-		if seen[steps[i].Name] {
-			return false
-		}
-		seen[steps[i].Name] = true
-	}
-	return true
 }

@@ -68,3 +68,16 @@ func (d *draft) commit() *Transition {
 func sameNames(a, b []v1alpha1.StepStatus) bool {
 	return slices.EqualFunc(a, b, func(x, y v1alpha1.StepStatus) bool { return x.Name == y.Name })
 }
+
+// uniqueNames says whether each entry can be changed by its name. The operator writes no others; but on a status that it
+// did not write, a change to the wrong entry would be decided again and again.
+func uniqueNames(steps []v1alpha1.StepStatus) bool {
+	seen := make(map[string]bool, len(steps))
+	for i := range steps {
+		if seen[steps[i].Name] {
+			return false
+		}
+		seen[steps[i].Name] = true
+	}
+	return true
+}

@@ -54,7 +54,6 @@ func Seal(order *v1alpha1.WorkOrder, step string, epoch int64) *corev1.Pod {
 
 // skeleton is what identifies a Pod of an order, for the operator and for garbage collection.
 func skeleton(order *v1alpha1.WorkOrder, step string, epoch int64) *corev1.Pod {
-	controller := true
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      Name(order.Name, order.UID, step, epoch),
@@ -65,15 +64,21 @@ func skeleton(order *v1alpha1.WorkOrder, step string, epoch int64) *corev1.Pod {
 				LabelStep:     step,
 				LabelEpoch:    strconv.FormatInt(epoch, 10),
 			},
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: v1alpha1.GroupVersion.String(),
-				Kind:       "WorkOrder",
-				Name:       order.Name,
-				UID:        order.UID,
-				Controller: &controller,
-			}},
+			OwnerReferences: OwnedBy(order),
 		},
 	}
+}
+
+// OwnedBy are the owner references of what belongs to an order and goes when it goes, without holding up its removal.
+func OwnedBy(order *v1alpha1.WorkOrder) []metav1.OwnerReference {
+	controller := true
+	return []metav1.OwnerReference{{
+		APIVersion: v1alpha1.GroupVersion.String(),
+		Kind:       "WorkOrder",
+		Name:       order.Name,
+		UID:        order.UID,
+		Controller: &controller,
+	}}
 }
 
 func podSpec(settings *v1alpha1.PodSettings) corev1.PodSpec {
