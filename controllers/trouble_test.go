@@ -2,6 +2,9 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -239,3 +242,49 @@ func (c *crank) probe(what string) client.Object {
 		},
 	}
 }
+
+var _ = Describe("The largest order that is let in", func() {
+	It("can be saved with every step at its fullest", func(ctx SpecContext) {
+		spec := v1alpha1.WorkOrderSpec{}
+		for i := range 256 {
+			name := fmt.Sprintf("%s-%03d", strings.Repeat("n", 36), i)
+			step := runStep(name)
+			step.Run.Args = []string{strings.Repeat("x", 800)}
+			spec.Steps = append(spec.Steps, step)
+		}
+		c := newCrank(ctx, spec)
+		c.turn(ctx)
+		Expect(c.order.Status.Phase).To(Equal(v1alpha1.WorkOrderRunning))
+
+		for i := range c.order.Status.Steps {
+			step := &c.order.Status.Steps[i]
+			step.Phase, step.Epoch, step.Attempt = v1alpha1.StepSucceeded, steppod.MaxEpoch, steppod.MaxEpoch
+			step.Output = steppod.Cut(strings.Repeat("<", 2000), steppod.MaxOutputInStatus)
+			step.Error = &v1alpha1.StepError{Code: v1alpha1.CodeServiceAccountNotFound, Message: steppod.Cut(strings.Repeat("<", 2000), steppod.MaxErrorMessage)}
+			step.Message = steppod.Cut(strings.Repeat("<", 2000), steppod.MaxMessage)
+		}
+		c.order.Status.Sequence++ // As after a gap, so that the next event holds every step.
+		Expect(c.Status().Update(ctx, c.order)).To(Succeed())
+		encoded, err := json.Marshal(c.order)
+		Expect(err).NotTo(HaveOccurred())
+		AddReportEntry("bytes of the order", len(encoded), ReportEntryVisibilityAlways)
+		Expect(len(encoded)).To(BeNumerically(">", 512<<10), "it is not as large as it was meant to be")
+		c.turn(ctx)
+		Expect(c.order.Status.Phase).To(Equal(v1alpha1.WorkOrderSucceeded))
+		newest := c.chain(ctx).Events
+		Expect(newest[len(newest)-1].Spec.Changes.Steps).To(HaveLen(256))
+	})
+
+	It("is not exceeded: a spec above the limit is refused with the limit", func(ctx SpecContext) {
+		spec := sequence("a", "b")
+		for range 40 {
+			spec.Steps[0].Run.Args = append(spec.Steps[0].Run.Args, strings.Repeat("x", 7000))
+		}
+		c := newCrank(ctx, spec)
+		c.turn(ctx)
+		stalled := meta.FindStatusCondition(c.order.Status.Conditions, v1alpha1.ConditionStalled)
+		Expect(stalled.Reason).To(Equal(v1alpha1.ReasonTooLarge))
+		Expect(stalled.Message).To(ContainSubstring("at most 262144 are allowed"))
+		Expect(c.pods(ctx)).To(BeEmpty())
+	})
+})
