@@ -12,7 +12,7 @@ import (
 var _ = Describe("A sequence of steps", func() {
 	It("advances one step a turn, each saved before the next one starts", func(ctx SpecContext) {
 		c := newCrank(ctx, sequence("fetch", "transform", "load"))
-		Expect(c.order.Status.ObservedGeneration).To(BeEquivalentTo(-1))
+		Expect(c.order.Status).To(Equal(v1alpha1.WorkOrderStatus{ObservedGeneration: -1, Phase: v1alpha1.WorkOrderPending}))
 
 		c.turn(ctx)
 		Expect(c.order.Status.Phase).To(Equal(v1alpha1.WorkOrderRunning))

@@ -29,7 +29,7 @@ type WorkOrder struct {
 
 	// status is what has happened so far: the fold of the order's ProgressEvents.
 	// +optional
-	// +default={"observedGeneration":-1}
+	// +default={"observedGeneration":-1,"phase":"Pending"}
 	Status WorkOrderStatus `json:"status,omitempty"`
 }
 
