@@ -14,6 +14,8 @@ IMAGES     := operator=. step=hack/step
 # hack/cluster compiles Kubernetes; with these, vet and the tests take the packages that are compiled already.
 LIKE_CLUSTER := CGO_ENABLED=0 GOFLAGS="$${GOFLAGS:-} -trimpath"
 CRD_LIMIT_KIB := 250
+# Which of the end-to-end tests are run; those that kill parts of the cluster only by `make test-outage`.
+E2E_LABELS ?= !outage
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -151,7 +153,12 @@ test-e2e: ## Run the tests on a real node: on one that is up, or on one of their
 	fi
 	$(again) images
 	$(CLUSTER) load $(foreach image,$(IMAGES),$(CURDIR)/dist/images/$(firstword $(subst =, ,$(image))).tar)
-	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/...
+	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/... -ginkgo.label-filter='$(E2E_LABELS)'
+
+.PHONY: test-outage
+test-outage: ## Kill the API server, etcd, the kubelet and the operator under load; drain the node
+	$(begin)
+	$(again) test-e2e E2E_LABELS=outage
 
 ##@ A cluster to try it on
 
