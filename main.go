@@ -45,7 +45,8 @@ func main() {
 }
 
 func parse(flags *flag.FlagSet, args []string) settings {
-	s := settings{log: zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder}}
+	// Errors here are about the cluster, not the code: where in the code they were met helps nobody.
+	s := settings{log: zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder, StacktraceLevel: zapcore.PanicLevel}}
 	flags.StringVar(&s.metricsAddress, "metrics-bind-address", ":8080", "Address that serves Prometheus metrics; 0 serves none.")
 	flags.StringVar(&s.probeAddress, "health-probe-bind-address", ":8081", "Address that serves /healthz and /readyz.")
 	flags.BoolVar(&s.leaderElect, "leader-elect", false, "Let only one of several replicas be at work.")

@@ -42,7 +42,7 @@ func (r *WorkOrderReconciler) record(ctx context.Context, order *v1alpha1.WorkOr
 	case r.memory.unwritten(key, order.UID) < unwrittenTries:
 		return fmt.Errorf("write ProgressEvent %s: %w", event.Name, err)
 	}
-	ctrl.LoggerFrom(ctx).Error(err, "Going on without a ProgressEvent that cannot be written", "event", event.Name)
+	ctrl.LoggerFrom(ctx).Info("Going on without a ProgressEvent that cannot be written", "event", event.Name, "cause", err.Error())
 	next.Status = next.Unrecorded()
 	return nil
 }
@@ -72,7 +72,7 @@ func eventFor(order *v1alpha1.WorkOrder, next *plan.Transition) *v1alpha1.Progre
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            next.Name,
 			Namespace:       order.Namespace,
-			Labels:          map[string]string{steppod.LabelOrder: order.Name},
+			Labels:          map[string]string{steppod.LabelOrder: order.Name, steppod.LabelOrderUID: string(order.UID)},
 			OwnerReferences: steppod.OwnedBy(order),
 		},
 		Spec: next.Event,

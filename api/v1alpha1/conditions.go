@@ -110,6 +110,8 @@ const (
 	CodeUnschedulable ErrorCode = "Unschedulable"
 	// CodeImagePull: the image cannot be pulled.
 	CodeImagePull ErrorCode = "ImagePull"
+	// CodeSlowStart: the container has not started for half a minute, and the Pod does not say why. An image may be large, or a volume missing.
+	CodeSlowStart ErrorCode = "SlowStart"
 	// CodeContainerConfig: the container cannot be made, for instance as a Secret or ConfigMap that it names is missing.
 	CodeContainerConfig ErrorCode = "ContainerConfig"
 )

@@ -165,7 +165,7 @@ type StepResult struct {
 	// exitCode is its container's exit code.
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
-	// output is its termination message, cut to 4 KiB.
+	// output is its termination message, of which Kubernetes keeps the last 4 KiB.
 	// +optional
 	Output string `json:"output,omitempty"`
 	// startTime is when the attempt was started.

@@ -93,7 +93,7 @@ type WorkOrderStatus struct {
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 
-	// duration is the time from startTime to completionTime, or so far: "1m14s".
+	// duration is the time from startTime to completionTime, or to the newest transition: "1m14s".
 	// +optional
 	Duration string `json:"duration,omitempty"`
 
@@ -172,7 +172,7 @@ type StepStatus struct {
 	// +optional
 	NotBefore *metav1.Time `json:"notBefore,omitempty"`
 
-	// output is what the step left as its termination message, cut to 1 KiB.
+	// output is the step's termination message: Kubernetes keeps its last 4 KiB, and this is the first 1 KiB of those.
 	// +optional
 	Output string `json:"output,omitempty"`
 

@@ -1,7 +1,8 @@
 package plan
 
 import (
-	"slices"
+	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -54,8 +55,7 @@ func conditions(state *v1alpha1.OrderState, steps []v1alpha1.StepStatus) []metav
 
 // why is the reason of the conditions, and a message where there is more to say.
 func why(state *v1alpha1.OrderState, steps []v1alpha1.StepStatus) (reason, message string) {
-	waits := func(s v1alpha1.StepStatus) bool { return s.Phase == v1alpha1.StepRunning && s.Error != nil }
-	retries := func(s v1alpha1.StepStatus) bool { return s.Phase == v1alpha1.StepBackoff }
+	held, cause := holdup(steps)
 	switch {
 	case state.Outcome != "":
 		return string(state.Outcome), state.Message
@@ -65,14 +65,33 @@ func why(state *v1alpha1.OrderState, steps []v1alpha1.StepStatus) (reason, messa
 		return state.Stalled.Reason, state.Stalled.Message
 	case state.Suspended:
 		return v1alpha1.ReasonSuspended, "spec.suspend is set: nothing new starts"
-	case slices.ContainsFunc(steps, waits):
-		return v1alpha1.ReasonWaiting, state.Message
-	case slices.ContainsFunc(steps, retries):
-		return v1alpha1.ReasonRetrying, state.Message
+	case held != "":
+		return held, cause
 	case state.StartTime == nil:
 		return v1alpha1.ReasonPending, ""
 	}
 	return v1alpha1.ReasonProgressing, ""
+}
+
+// holdup is why the first step that is held up does not go on: as a reason, and as a sentence.
+func holdup(steps []v1alpha1.StepStatus) (reason, cause string) {
+	for i := range steps {
+		s := &steps[i]
+		switch {
+		case s.Phase == v1alpha1.StepRunning && s.Error != nil:
+			return v1alpha1.ReasonWaiting, fmt.Sprintf("%s cannot start: %s: %s", s.Name, s.Error.Code, s.Error.Message)
+		case s.Phase == v1alpha1.StepBackoff:
+			cause = s.Name + " starts again"
+			if s.NotBefore != nil {
+				cause += " at " + s.NotBefore.UTC().Format(time.TimeOnly)
+			}
+			if s.Error != nil {
+				cause += ": " + s.Error.Message
+			}
+			return v1alpha1.ReasonRetrying, cause
+		}
+	}
+	return "", ""
 }
 
 func truth(is bool) metav1.ConditionStatus {

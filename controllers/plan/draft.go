@@ -48,6 +48,7 @@ func (d *draft) commit() *Transition {
 	d.cancelRest()
 	d.blockRest()
 	d.startReady()
+	d.state.Message = steppod.Line(d.narrate(), steppod.MaxMessage)
 	before := d.status()
 	gap := d.gap()
 	d.closeGap(gap)
@@ -63,6 +64,23 @@ func (d *draft) commit() *Transition {
 	name := EventName(&d.event)
 	event := &v1alpha1.ProgressEvent{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: d.event}
 	return &Transition{Name: name, Event: d.event, Status: Fold(before, event), before: before}
+}
+
+// narrate is the order's message: what has just happened, and what holds the order up if that is something else.
+func (d *draft) narrate() string {
+	aboutOrder := d.event.Step == ""
+	switch {
+	case d.state.Outcome != "" || d.state.Cancelled || d.event.Type == v1alpha1.EventSpecRejected:
+		return d.state.Message
+	case d.state.Stalled != nil:
+		return d.state.Message + "; " + d.state.Stalled.Message
+	case d.state.Suspended && d.event.Type != v1alpha1.EventSuspended && d.event.Type != v1alpha1.EventAccepted:
+		return d.state.Message + "; suspended, nothing new starts"
+	}
+	if _, cause := holdup(d.steps); cause != "" && aboutOrder {
+		return d.state.Message + "; " + cause
+	}
+	return d.state.Message
 }
 
 func sameNames(a, b []v1alpha1.StepStatus) bool {

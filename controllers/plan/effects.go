@@ -90,6 +90,8 @@ func (e *Effects) provide(t *turn, step *v1alpha1.StepStatus) {
 		e.wakeAt(t, refusal.RetryAt)
 	case t.status().Cancelled:
 		e.Seal = append(e.Seal, start)
+	case t.status().Suspended:
+		// It was started, but never had a Pod: for a person nothing runs yet, so it waits like what comes after it.
 	case t.lingers(step):
 		// It is stopped below; when it has ended, there is another turn.
 	case spec != nil && spec.Run != nil && steppod.SameSpec(spec, step.SpecHash):
@@ -126,6 +128,9 @@ func (e *Effects) tend(t *turn, pod steppod.Report, step *v1alpha1.StepStatus) {
 	case pod.Started:
 	case t.now.Before(deadline):
 		e.wakeAt(t, deadline)
+		if pod.Bound {
+			e.wakeAt(t, pod.Created.Add(slowStart))
+		}
 	default:
 		stop(v1alpha1.CodeStartTimeout)
 	}

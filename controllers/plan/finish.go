@@ -21,9 +21,9 @@ func finish(t *turn) *Transition {
 	}
 	switch progress := fmt.Sprintf("%d of %s", count(list, done), steps(len(list))); {
 	case status.Cancelled:
-		return end(v1alpha1.EventCancelled, v1alpha1.OutcomeCancelled, "cancelled after "+progress)
+		return end(v1alpha1.EventCancelled, v1alpha1.OutcomeCancelled, "cancelled, "+progress+" done")
 	case count(list, done) < len(list):
-		return end(v1alpha1.EventFailed, v1alpha1.OutcomeFailed, failure(list)+", after "+progress)
+		return end(v1alpha1.EventFailed, v1alpha1.OutcomeFailed, failure(list)+"; "+progress+" done")
 	case StateOf(status).Stalled != nil:
 		return nil // The spec may hold more steps, once it is mended.
 	default:

@@ -15,8 +15,9 @@ func observe(t *turn) *Transition {
 		return nil
 	}
 	if t.finished() {
-		d := t.begin(v1alpha1.EventSpecObserved, fmt.Sprintf("%s; the spec was edited since, which does not run it again", status.Phase))
+		d := t.begin(v1alpha1.EventSpecObserved, "edited after its end, which does not run it again: delete it and apply it anew")
 		d.state.ObservedGeneration = t.order.Generation
+		d.state.Message = status.Message // How it ended is what people come for.
 		return d.commit()
 	}
 	stall, cancelled := Check(t.order), status.Cancelled || spec.Cancel
@@ -38,14 +39,19 @@ func observe(t *turn) *Transition {
 
 // restartEdited begins anew, in the same epoch, the running steps that were edited before they had a Pod: its name can
 // be taken only once, so nothing that was decided on the old spec can run beside it. A step that has a Pod goes to its
-// next epoch when that has been stopped.
+// next epoch when that has been stopped, and one in Backoff does so at once.
 func (d *draft) restartEdited() {
 	for i := range d.steps {
 		step := &d.steps[i]
-		if _, found := d.pod(step); found || step.Phase != v1alpha1.StepRunning || d.state.Cancelled {
+		spec := d.runnable(step.Name)
+		if spec == nil || d.state.Cancelled || steppod.SameSpec(spec, step.SpecHash) {
 			continue
 		}
-		if spec := d.runnable(step.Name); spec != nil && !steppod.SameSpec(spec, step.SpecHash) {
+		_, found := d.pod(step)
+		switch {
+		case step.Phase == v1alpha1.StepBackoff:
+			step.NotBefore = &d.event.Time // What failed was something else.
+		case step.Phase == v1alpha1.StepRunning && !found:
 			since, started := step.StartSequence, step.StartTime
 			d.start(step, step.Epoch, step.Attempt)
 			step.StartSequence, step.StartTime = since, started

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"time"
 
 	"workorders.dev/operator/api/v1alpha1"
 )
@@ -34,11 +35,23 @@ func (t *turn) obstacle(step *v1alpha1.StepStatus) *v1alpha1.StepError {
 		}
 		return nil
 	}
-	if report.Started || report.Stopped != "" {
+	switch {
+	case report.Started || report.Stopped != "":
 		return nil
+	case report.Waiting == nil && step.Error == nil && report.Bound && !t.now.Before(report.Created.Add(slowStart)):
+		return &v1alpha1.StepError{Code: v1alpha1.CodeSlowStart, Message: "its container has not started yet; kubectl describe pod " + report.Name + " may say why"}
 	}
 	return report.Waiting
 }
+
+// onlyStartHelps says whether a reason for waiting is over only when the container has started.
+func onlyStartHelps(code v1alpha1.ErrorCode) bool {
+	return code == v1alpha1.CodeImagePull || code == v1alpha1.CodeContainerConfig || code == v1alpha1.CodeSlowStart
+}
+
+// slowStart is how long a Pod that has a node may take to start before it is worth a word. A volume that cannot be
+// mounted shows in no other way: the kubelet speaks of it in Kubernetes Events alone.
+const slowStart = 30 * time.Second
 
 // relieve says of a step that could not start that it can now: its container runs, or its Pod, which was refused or had
 // no node, has nothing to complain of any more. Of a container that could not be made only its start is proof.
@@ -48,8 +61,7 @@ func relieve(t *turn) *Transition {
 		if step.Phase != v1alpha1.StepRunning || step.Error == nil {
 			continue
 		}
-		hard := step.Error.Code == v1alpha1.CodeImagePull || step.Error.Code == v1alpha1.CodeContainerConfig
-		if report, found := t.pod(step); found && report.Stopped == "" && (report.Started || !hard && report.Waiting == nil) {
+		if report, found := t.pod(step); found && report.Stopped == "" && (report.Started || report.Waiting == nil && !onlyStartHelps(step.Error.Code)) {
 			message := "can start now"
 			if report.Started {
 				message = "runs now"

@@ -19,10 +19,21 @@ func settle(t *turn) *Transition {
 			continue
 		}
 		if end := t.ended(step); end != nil {
-			return t.settleStep(i, end)
+			return t.settleStep(i, explained(end, step.Error))
 		}
 	}
 	return nil
+}
+
+// explained is the end of an attempt that never started, with what was known to keep it from starting.
+func explained(end *steppod.End, obstacle *v1alpha1.StepError) *steppod.End {
+	if end.Code != v1alpha1.CodeStartTimeout || obstacle == nil {
+		return end
+	}
+	full := *end
+	full.Message = steppod.Line(fmt.Sprintf("%s: %s: %s", end.Message, obstacle.Code, obstacle.Message), steppod.MaxErrorMessage)
+	full.Output = "" // The kubelet's, which knows no container.
+	return &full
 }
 
 // ended is how a running step ended, whatever its kind; nil while it has not.

@@ -55,6 +55,11 @@ func (t *turn) end(step *v1alpha1.StepStatus) *steppod.End {
 		return nil
 	}
 	end := report.Ended(t.now)
+	if end != nil && end.Verdict == steppod.Stopped && t.status().Cancelled {
+		cancelled := *end
+		cancelled.Code = v1alpha1.CodeCancelled
+		return &cancelled
+	}
 	if end != nil && t.edited(step.Name, report.SpecHash) {
 		outdated := *end // It did what is not asked for any more.
 		outdated.Verdict, outdated.Code, outdated.Message = steppod.Stopped, v1alpha1.CodeSpecChanged, "its spec was changed"

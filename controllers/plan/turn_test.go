@@ -317,10 +317,10 @@ func TestAnOrderEndsOnceAllItsStepsHave(t *testing.T) {
 	}{
 		{"all have succeeded", []v1alpha1.StepPhase{"Succeeded", "Succeeded"}, false, "Succeeded", "2 of 2 steps succeeded"},
 		{"one was skipped", []v1alpha1.StepPhase{"Succeeded", "Skipped"}, false, "Succeeded", "2 of 2 steps succeeded"},
-		{"one failed", []v1alpha1.StepPhase{"Succeeded", "Failed", "Blocked"}, false, "Failed", "b failed: why, after 1 of 3 steps"},
-		{"one was blocked by nobody", []v1alpha1.StepPhase{"Blocked"}, false, "Failed", "failed, after 0 of 1 step"},
-		{"it was cancelled", []v1alpha1.StepPhase{"Succeeded", "Cancelled"}, true, "Cancelled", "cancelled after 1 of 2 steps"},
-		{"it was cancelled and had no steps", nil, true, "Cancelled", "cancelled after 0 of 0 steps"},
+		{"one failed", []v1alpha1.StepPhase{"Succeeded", "Failed", "Blocked"}, false, "Failed", "b failed: why; 1 of 3 steps done"},
+		{"one was blocked by nobody", []v1alpha1.StepPhase{"Blocked"}, false, "Failed", "failed; 0 of 1 step done"},
+		{"it was cancelled", []v1alpha1.StepPhase{"Succeeded", "Cancelled"}, true, "Cancelled", "cancelled, 1 of 2 steps done"},
+		{"it was cancelled and had no steps", nil, true, "Cancelled", "cancelled, 0 of 0 steps done"},
 		{"it has no steps", nil, false, "", ""},
 		{"one runs", []v1alpha1.StepPhase{"Running"}, true, "", ""},
 		{"one is in a phase of tomorrow", []v1alpha1.StepPhase{"Succeeded", "Approving"}, false, "", ""},
@@ -398,5 +398,65 @@ func TestADecisionIsAFunctionOfWhatItIsMadeOn(t *testing.T) {
 	}
 	if string(before) != string(after) {
 		t.Error("the order was changed")
+	}
+}
+
+func TestASuspendedOrderMakesNoPodEvenForAStepThatWasStarted(t *testing.T) {
+	o, _ := moved(t, edited(accepted(t), func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }), World{}, 1)
+	if effects := effectsOf(Act(o, World{}, at(2))); len(effects) > 0 {
+		t.Errorf("while it is suspended: %v", effects)
+	}
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Suspend = false }), World{}, 3)
+	if effects := effectsOf(Act(o, World{}, at(4))); !cmp.Equal(effects, []string{"create a/1"}) {
+		t.Errorf("when it is resumed: %v", effects)
+	}
+}
+
+func TestWhatHoldsAnOrderUpIsSaidWhateverElseHappens(t *testing.T) {
+	why := v1alpha1.StepError{Code: v1alpha1.CodeQuotaExceeded, Message: "full"}
+	refused := func(generation int64) World {
+		return World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {Generation: generation, Why: why}}}
+	}
+	o, _ := moved(t, accepted(t), refused(1), 1)
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Agent = "bob" }), refused(1), 2)
+	if want := "read the edited spec; a cannot start: QuotaExceeded: full"; o.Status.Message != want {
+		t.Errorf("after an edit: %q", o.Status.Message)
+	}
+	for _, c := range o.Status.Conditions {
+		if c.Type == v1alpha1.ConditionReady && c.Message != "a cannot start: QuotaExceeded: full" {
+			t.Errorf("Ready says %q", c.Message)
+		}
+	}
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Name = "moved" }), refused(2), 3)
+	stalled := o.Status.Message
+	o, _ = moved(t, o, ending("a", 1, fine), 4)
+	if o.Status.Message != "a succeeded: first line; "+stalled {
+		t.Errorf("when its spec cannot run: %q", o.Status.Message)
+	}
+}
+
+func TestAnEditEndsABackoff(t *testing.T) {
+	o, _ := moved(t, accepted(t, retries(1, 0)), ending("a", 1, broken), 1)
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "registry/agent:2" }), World{}, 2)
+	if _, next := moved(t, o, World{}, 2); next.Event.Type != v1alpha1.EventRewound {
+		t.Errorf("then: %s", next.Event.Type)
+	}
+}
+
+func TestAPodThatDoesNotStartForNoReasonItTellsIsSaidToBeSlow(t *testing.T) {
+	o := accepted(t)
+	quiet := saying("a", 1, steppod.Report{Name: "pod", Bound: true, Created: at(0)})
+	if next := Next(o, quiet, at(29)); next != nil {
+		t.Errorf("too early: %s", next.Event.Message)
+	}
+	if wake := Act(o, quiet, at(1)).Wake; !wake.Equal(at(30)) {
+		t.Errorf("it is looked at again at %v", wake)
+	}
+	o, next := moved(t, o, quiet, 30)
+	if next.Event.Type != v1alpha1.EventStepWaiting || next.Event.Error.Code != v1alpha1.CodeSlowStart {
+		t.Errorf("it says %s", next.Event.Message)
+	}
+	if next := Next(o, quiet, at(31)); next != nil {
+		t.Errorf("once more: %s", next.Event.Message)
 	}
 }

@@ -2,6 +2,7 @@ package steppod
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -73,7 +74,8 @@ func end(pod *corev1.Pod) *End {
 func finish(pod *corev1.Pod, e End) *End {
 	if s := state(pod); s != nil && s.Terminated != nil {
 		t := s.Terminated
-		e.Output = Cut(Clean(t.Message), MaxOutput)
+		// The kubelet keeps the end of a long message, and may begin it in the middle of a character.
+		e.Output = Cut(strings.TrimLeft(Clean(t.Message), "\uFFFD"), MaxOutput)
 		if !t.FinishedAt.IsZero() {
 			e.Finished = t.FinishedAt.Time
 		}
