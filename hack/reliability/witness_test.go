@@ -1,0 +1,172 @@
+package reliability
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+	"workorders.dev/operator/hack/reliability/node"
+)
+
+// witness has seen every order in every state, and knows which Pods there are.
+type witness struct {
+	mu      sync.Mutex
+	changed chan struct{} // Closed at the next change, and then another one.
+	orders  map[types.UID][]*v1alpha1.WorkOrder
+	gone    map[types.UID]bool
+	pods    map[types.UID]*corev1.Pod
+}
+
+// watchCluster watches all orders and Pods until the context ends, and tells the node of the Pods.
+func watchCluster(ctx context.Context, scheme *runtime.Scheme, machine *node.Node) (*witness, error) {
+	w := &witness{
+		changed: make(chan struct{}),
+		orders:  map[types.UID][]*v1alpha1.WorkOrder{},
+		gone:    map[types.UID]bool{},
+		pods:    map[types.UID]*corev1.Pod{},
+	}
+	informers, err := cache.New(config, cache.Options{Scheme: scheme})
+	if err != nil {
+		return nil, err
+	}
+	go func() { _ = informers.Start(ctx) }()
+	seePod := func(object any) {
+		pod := object.(*corev1.Pod)
+		w.note(func() { w.pods[pod.UID] = pod })
+		machine.See(ctx, pod)
+	}
+	seeOrder := func(object any) {
+		order := object.(*v1alpha1.WorkOrder)
+		w.note(func() { w.orders[order.UID] = append(w.orders[order.UID], order) })
+	}
+	handlers := map[client.Object]toolscache.ResourceEventHandlerFuncs{
+		&corev1.Pod{}: {
+			AddFunc: seePod, UpdateFunc: func(_, pod any) { seePod(pod) },
+			DeleteFunc: func(object any) {
+				if pod := last(object).(*corev1.Pod); pod != nil {
+					w.note(func() { delete(w.pods, pod.UID) })
+					machine.Gone(pod)
+				}
+			},
+		},
+		&v1alpha1.WorkOrder{}: {
+			AddFunc: seeOrder, UpdateFunc: func(_, order any) { seeOrder(order) },
+			DeleteFunc: func(object any) {
+				order := last(object).(*v1alpha1.WorkOrder)
+				w.note(func() { w.gone[order.UID] = true })
+			},
+		},
+	}
+	for object, handler := range handlers {
+		informer, err := informers.GetInformer(ctx, object)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := informer.AddEventHandler(handler); err != nil {
+			return nil, err
+		}
+	}
+	if !informers.WaitForCacheSync(ctx) {
+		return nil, ctx.Err()
+	}
+	return w, nil
+}
+
+// last is the last known state of an object that was removed.
+func last(object any) any {
+	if unseen, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		return unseen.Obj
+	}
+	return object
+}
+
+// note notes a change and wakes all who wait for one.
+func (w *witness) note(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// await waits until the condition holds; what it reads of the witness does not change meanwhile.
+func (w *witness) await(ctx context.Context, condition func() bool) error {
+	for {
+		w.mu.Lock()
+		met, changed := condition(), w.changed
+		w.mu.Unlock()
+		if met {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// newest is an order as it was last seen; nil if it has not been yet.
+func (w *witness) newest(order types.UID) *v1alpha1.WorkOrder {
+	if states := w.orders[order]; len(states) > 0 {
+		return states[len(states)-1]
+	}
+	return nil
+}
+
+// podsOf are the Pods of an order that exist.
+func (w *witness) podsOf(order types.UID) []*corev1.Pod {
+	var pods []*corev1.Pod
+	for _, pod := range w.pods {
+		if pod.Labels[steppod.LabelOrderUID] == string(order) {
+			pods = append(pods, pod)
+		}
+	}
+	return pods
+}
+
+// atRest says whether an order has finished, and nothing of it is left to do but to keep its Pods for a while.
+func (w *witness) atRest(order types.UID) bool {
+	newest := w.newest(order)
+	return newest != nil && newest.Status.CompletionTime != nil && !slices.ContainsFunc(w.podsOf(order), steppod.Held)
+}
+
+// settle waits until all orders are at rest.
+func (w *witness) settle(ctx context.Context, orders ...*v1alpha1.WorkOrder) error {
+	err := w.await(ctx, func() bool {
+		return !slices.ContainsFunc(orders, func(order *v1alpha1.WorkOrder) bool { return !w.atRest(order.UID) })
+	})
+	if err == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, order := range orders {
+		if w.atRest(order.UID) {
+			continue
+		}
+		left := "nobody has looked at it"
+		if newest := w.newest(order.UID); newest != nil {
+			left = newest.Status.Message
+		}
+		return fmt.Errorf("order %s is not at rest: %s", order.Name, left)
+	}
+	return err
+}
+
+// history is every state of an order.
+func (w *witness) history(order types.UID) []*v1alpha1.WorkOrder {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.orders[order])
+}
