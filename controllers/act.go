@@ -36,7 +36,7 @@ func (r *WorkOrderReconciler) act(ctx context.Context, order *v1alpha1.WorkOrder
 		r.memory.wrote(client.ObjectKeyFromObject(order), order.UID, released, false, now)
 	}
 	for _, pod := range effects.Delete {
-		failures = append(failures, r.deletePod(ctx, order, pod))
+		failures = append(failures, r.deletePod(ctx, order, pod.Name, client.Preconditions{UID: &pod.UID}))
 	}
 	if err := errors.Join(failures...); err != nil {
 		return ctrl.Result{}, err

@@ -67,19 +67,25 @@ func (r *WorkOrderReconciler) stop(ctx context.Context, order *v1alpha1.WorkOrde
 		return fmt.Errorf("stop Pod %s: %w", stop.Pod.Name, err)
 	}
 	r.memory.wrote(client.ObjectKeyFromObject(order), order.UID, pod, false, r.Clock.Now())
-	if stop.Pod.Bound {
+	switch {
+	case stop.Pod.Bound:
 		return nil
+	case pod.Spec.NodeName != "": // It got a node meanwhile.
+		stop.Pod.Bound = true
+		return r.stop(ctx, order, stop)
 	}
-	return r.deletePod(ctx, order, stop.Pod)
+	// Only as it is now: a Pod that gets its node in between must end by its deadline, and stay to tell of it.
+	return r.deletePod(ctx, order, stop.Pod.Name, client.Preconditions{UID: &stop.Pod.UID, ResourceVersion: &pod.ResourceVersion})
 }
 
-func (r *WorkOrderReconciler) deletePod(ctx context.Context, order *v1alpha1.WorkOrder, pod steppod.Report) error {
-	object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: order.Namespace, Name: pod.Name}}
-	err := r.Delete(ctx, object, client.Preconditions{UID: &pod.UID})
-	if err = client.IgnoreNotFound(err); err != nil {
-		return fmt.Errorf("delete Pod %s: %w", pod.Name, err)
+// deletePod deletes a Pod, unless it is gone or was changed against the preconditions; a change brings the next turn.
+func (r *WorkOrderReconciler) deletePod(ctx context.Context, order *v1alpha1.WorkOrder, name string, only client.Preconditions) error {
+	object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: order.Namespace, Name: name}}
+	err := r.Delete(ctx, object, only)
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("delete Pod %s: %w", name, err)
 }
 
 // release takes the operator's finalizer off a Pod, and returns the Pod as it is then.

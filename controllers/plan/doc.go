@@ -11,12 +11,13 @@
 //
 //  1. observe: a new or edited spec is read. A new order is Accepted and its first step starts. Of what an edit asks
 //     for, cancel beats a spec that cannot run (SpecRejected), which beats suspend.
-//  2. settle: a running step whose Pod or wait has ended is written down: StepSucceeded, or StepFailed, which leaves it
+//  2. renew: a running step that was edited while it had a Pod, and has none any more, begins anew in its epoch.
+//  3. settle: a running step whose Pod or wait has ended is written down: StepSucceeded, or StepFailed, which leaves it
 //     in Backoff while its budget lasts and Failed after that, or StepCancelled in an order that is cancelled.
-//  3. rewind: a step whose backoff is over starts again in its next epoch: Rewound.
-//  4. complain: a running step whose Pod is refused or does not start is said to wait: StepWaiting, once per reason.
-//  5. relieve: and once it runs after all, that is said too: StepRunning.
-//  6. finish: when every step is settled, the order ends: Succeeded, Failed or Cancelled.
+//  4. rewind: a step whose backoff is over starts again in its next epoch: Rewound.
+//  5. complain: a running step whose Pod is refused or does not start is said to wait: StepWaiting, once per reason.
+//  6. relieve: and once it runs after all, that is said too: StepRunning.
+//  7. finish: when every step is settled, the order ends: Succeeded, Failed or Cancelled.
 //
 // What follows from a transition happens with it, in the same event: the step that it unblocks starts, the steps that
 // it leaves without hope are Blocked, the steps that a cancellation need not stop are Cancelled. So a start has no

@@ -139,23 +139,35 @@ func (e *Effects) tend(t *turn, pod steppod.Report, step *v1alpha1.StepStatus) {
 
 // retire sees to a Pod whose attempt is over, or never was: nothing is recorded from it.
 func (e *Effects) retire(t *turn, pod steppod.Report) {
-	switch {
-	case pod.Ended(t.now) == nil:
+	if pod.Ended(t.now) == nil {
 		if pod.Stopped == "" && !pod.Deleting {
 			e.Stop = append(e.Stop, Stop{Pod: pod, Code: v1alpha1.CodeSuperseded})
 		}
 		e.wakeAt(t, pod.LostAt)
 		return
+	}
+	expired := t.expired(e)
+	switch {
+	// A Pod that never had a node would free its name at once. Held, it is a tombstone like those that ran.
+	case pod.Held && pod.Deleting && !pod.Bound && !expired && t.order.DeletionTimestamp == nil:
 	case pod.Held:
 		e.Release = append(e.Release, pod)
 	}
-	if end := t.status().CompletionTime; t.finished() && end != nil && !pod.Deleting {
-		if expiry := end.Add(PodRetention); t.now.Before(expiry) {
-			e.wakeAt(t, expiry)
-		} else {
-			e.Delete = append(e.Delete, pod)
-		}
+	if expired && !pod.Deleting {
+		e.Delete = append(e.Delete, pod)
 	}
+}
+
+// expired says whether the order has finished so long ago that its Pods are of no more use. If not, it is looked at
+// again when they will be.
+func (t *turn) expired(e *Effects) bool {
+	end := t.status().CompletionTime
+	if !t.finished() || end == nil {
+		return false
+	}
+	expiry := end.Add(PodRetention)
+	e.wakeAt(t, expiry)
+	return !t.now.Before(expiry)
 }
 
 // wakeAt sees to it that the order is looked at again at that time, if it lies ahead.

@@ -23,6 +23,7 @@ type Transition struct {
 // when nothing else is left to do.
 var rules = []func(*turn) *Transition{
 	observe,  // a new order, or an edited spec, is read: accept, suspend, resume, cancel
+	renew,    // a step that was edited, and whose Pod is not there (any more), begins anew
 	settle,   // a Pod or a wait that has ended settles its step, and starts what that unblocks
 	rewind,   // a step that has waited its backoff starts again in its next epoch
 	complain, // a Pod that is refused or does not start is said to be

@@ -37,6 +37,20 @@ func observe(t *turn) *Transition {
 	return d.commit()
 }
 
+// renew begins anew a running step that is not the one that the spec asks for, though the spec was read, and that has no
+// Pod: it had one when the edit was read. If it still has, and only the cache does not show it, its name finds it.
+func renew(t *turn) *Transition {
+	for i := range t.status().Steps {
+		step := &t.status().Steps[i]
+		if _, found := t.pod(step); !found && hasPod(step) && t.edited(step.Name, step.SpecHash) && t.runnable(step.Name) != nil {
+			d := t.begin(v1alpha1.EventSpecObserved, step.Name+" begins anew with the edited spec")
+			d.restartEdited()
+			return d.commit()
+		}
+	}
+	return nil
+}
+
 // restartEdited begins anew, in the same epoch, the running steps that were edited before they had a Pod: its name can
 // be taken only once, so nothing that was decided on the old spec can run beside it. A step that has a Pod goes to its
 // next epoch when that has been stopped, and one in Backoff does so at once.

@@ -49,8 +49,6 @@ func (t *turn) end(step *v1alpha1.StepStatus) *steppod.End {
 	case !found && t.status().Cancelled && t.world.Refusals[attempt(step)].Seal:
 		// Not even its name can be taken: a cancellation does not wait for a quota. Should a Pod appear, it is stopped.
 		return &steppod.End{Verdict: steppod.Stopped, Code: v1alpha1.CodeCancelled, Message: "it was stopped before its Pod was made"}
-	case !found && t.edited(step.Name, step.SpecHash):
-		return &steppod.End{Verdict: steppod.Stopped, Code: v1alpha1.CodeSpecChanged, Message: "its spec was changed"}
 	case !found:
 		return nil
 	}
