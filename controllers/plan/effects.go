@@ -146,14 +146,10 @@ func (e *Effects) retire(t *turn, pod steppod.Report) {
 		e.wakeAt(t, pod.LostAt)
 		return
 	}
-	expired := t.expired(e)
-	switch {
-	// A Pod that never had a node would free its name at once. Held, it is a tombstone like those that ran.
-	case pod.Held && pod.Deleting && !pod.Bound && !expired && t.order.DeletionTimestamp == nil:
-	case pod.Held:
+	if pod.Held {
 		e.Release = append(e.Release, pod)
 	}
-	if expired && !pod.Deleting {
+	if t.expired(e) && !pod.Deleting {
 		e.Delete = append(e.Delete, pod)
 	}
 }

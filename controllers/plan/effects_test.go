@@ -89,9 +89,6 @@ var duties = []struct {
 	{"the Pod of the epoch before has ended", isAgain, aSays(steppod.Report{End: &broken, Held: true}), 1, []string{"create a/2", "release a/1"}, 0},
 	{"the Pod of the epoch before is lost", isAgain, aSays(steppod.Report{Bound: true, Deleting: true, Held: true, LostAt: at(1)}), 1, []string{"create a/2", "release a/1"}, 0},
 
-	{"the Pod of the epoch before was deleted and never had a node", isAgain, aSays(steppod.Report{Deleting: true, Held: true, End: &broken}), 1, []string{"create a/2"}, 0},
-	{"such a Pod when the order has ended ten minutes ago", isDone, aSays(steppod.Report{Deleting: true, Held: true, End: &broken}), 600, []string{"release a/1"}, 0},
-
 	{"the Pod has not started", atWork, aSays(steppod.Report{}), 1, nil, 600},
 	{"the Pod does not start", atWork, aSays(steppod.Report{}), 600, []string{"stop a/1 StartTimeout"}, 0},
 	{"the Pod runs", atWork, aSays(steppod.Report{Started: true}), 9000, nil, 0},
