@@ -119,7 +119,7 @@ var _ = Describe("R2: two faults at once", func() {
 		undisturbed := travelCalmly(ctx)
 		var trials []trial
 		first := firstSeed()
-		for seed := first; seed < first+either[uint64](200, 12); seed++ {
+		for seed := first; seed < first+either[uint64](200, 10); seed++ {
 			r.seeds = append(r.seeds, seed)
 			pair := draw(seed, undisturbed.writes)
 			name := fmt.Sprintf("R2/seed=%d", seed)

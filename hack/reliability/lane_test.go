@@ -102,6 +102,9 @@ const patience = time.Minute
 // stillness is how long nothing may be written once all orders are at rest.
 const stillness = 100 * time.Millisecond
 
+// slowReply is how long a write may be under way.
+const slowReply = 500 * time.Millisecond
+
 // finish waits until orders have come to rest, and says which laws were broken on the way.
 func (l *lane) finish(ctx context.Context, orders ...*v1alpha1.WorkOrder) (violations []string) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -109,6 +112,9 @@ func (l *lane) finish(ctx context.Context, orders ...*v1alpha1.WorkOrder) (viola
 	if err := seen.settle(ctx, orders...); err != nil {
 		violations = append(violations, "I5: "+err.Error())
 	} else {
+		if len(l.operators) > 1 {
+			wait(ctx, slowReply) // The one that lost the race to the end has yet to be told.
+		}
 		violations = append(violations, l.noisy(ctx, stillness)...)
 	}
 	for _, order := range orders {

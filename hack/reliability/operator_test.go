@@ -79,8 +79,9 @@ func (p *process) stop() {
 	p.kill()
 }
 
-// thaw lets a process that was stopped go on as if no time had passed.
-func (p *process) thaw() { p.signal(syscall.SIGCONT) }
+// freeze stops it where it is, and thaw lets it go on as if no time had passed.
+func (p *process) freeze() { p.signal(syscall.SIGSTOP) }
+func (p *process) thaw()   { p.signal(syscall.SIGCONT) }
 
 func (p *process) signal(signal syscall.Signal) {
 	p.mu.Lock()

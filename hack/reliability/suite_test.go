@@ -53,6 +53,7 @@ var _ = BeforeSuite(func() {
 	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true}
 	// A Pod without its ServiceAccount is refused on a cluster of people's; envtest would let it pass.
 	environment.ControlPlane.GetAPIServer().Configure().Disable("disable-admission-plugins")
+	GinkgoT().Setenv("GOGC", "400") // A fifth of the API server's time would go into collecting garbage.
 	var err error
 	config, err = environment.Start()
 	Expect(err).NotTo(HaveOccurred())

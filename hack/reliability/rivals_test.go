@@ -1,0 +1,138 @@
+package reliability
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/hack/reliability/proxy"
+)
+
+var _ = Describe("R7: two operators at work at once", func() {
+	It("start nothing twice", func(ctx SpecContext) {
+		r := begin("R7")
+		r.operators = 2
+		size := either(500, 15)
+		r.try(ctx, trial{name: "R7/two operators", run: func(ctx context.Context, l *lane) []string {
+			for _, p := range l.proxies {
+				p.Begin(nil)
+			}
+			orders, violations := crowd(ctx, l, size, journey())
+			r.note("%d orders, %d writes, where %d would be enough", size, len(l.writes()), size*fewestWrites)
+			for i, p := range l.proxies {
+				if p.Count(proxy.Write) == 0 {
+					violations = append(violations, fmt.Sprintf("operator %d did nothing: the case shows nothing", i))
+				}
+			}
+			return append(violations, succeeded(ctx, l, orders)...)
+		}})
+		r.end()
+	}, NodeTimeout(30*time.Minute))
+})
+
+// edits are what people do to an order while one of its two operators is frozen.
+var edits = map[string]func(spec *v1alpha1.WorkOrderSpec){
+	"nothing": func(*v1alpha1.WorkOrderSpec) {},
+	"cancel":  func(spec *v1alpha1.WorkOrderSpec) { spec.Cancel = true },
+	"edit": func(spec *v1alpha1.WorkOrderSpec) {
+		for i := range spec.Steps {
+			if run := spec.Steps[i].Run; run != nil {
+				run.Args = append(run.Args, "--output=edited")
+			}
+		}
+	},
+}
+
+// sleep is one of two operators that is frozen at one of its writes, before it or after, for a while.
+type sleep struct {
+	write  int
+	before bool
+	length time.Duration
+	edit   string
+}
+
+func drawSleep(seed uint64) sleep {
+	random := rand.New(rand.NewPCG(seed, 8))
+	s := sleep{write: 1 + random.IntN(25), before: random.IntN(2) == 0, length: time.Duration(500+random.IntN(2000)) * time.Millisecond}
+	s.edit = []string{"nothing", "cancel", "edit"}[random.IntN(len(edits))]
+	return s
+}
+
+// script freezes the first operator as the sleep says, and lets it go on when it is over.
+func (s sleep) script(o *process, frozen chan<- struct{}) proxy.Script {
+	freeze := func() {
+		o.freeze()
+		time.AfterFunc(s.length, o.thaw)
+		close(frozen)
+	}
+	return func(call *proxy.Call) proxy.Fault {
+		switch {
+		case call.Number != s.write:
+			return proxy.Fault{}
+		case s.before:
+			return proxy.Fault{Name: "freeze-before", Before: freeze}
+		}
+		return proxy.Fault{Name: "freeze-after", After: freeze}
+	}
+}
+
+// play makes a journey for two operators, of which the first is frozen midway while somebody edits the order.
+func (s sleep) play(ctx context.Context, l *lane) []string {
+	frozen := make(chan struct{})
+	l.proxies[1].Begin(nil)
+	l.proxies[0].Begin(s.script(l.operators[0], frozen))
+	order, err := l.submit(ctx, slowly("20ms"))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	over := make(chan struct{})
+	waiting, enough := context.WithTimeout(ctx, patience)
+	defer enough()
+	go func() {
+		defer close(over)
+		_ = seen.settle(waiting, order) // Whether it does is asked again at the end.
+	}()
+	select {
+	case <-frozen:
+		if err := edit(ctx, order, edits[s.edit]); err != nil {
+			return []string{err.Error()}
+		}
+		wait(ctx, s.length+100*time.Millisecond) // So that what the frozen one does when it wakes is part of the case.
+	case <-over: // The other one did all the work: not what was hoped for, but no harm.
+	}
+	return l.finish(ctx, order)
+}
+
+// edit edits an order's spec.
+func edit(ctx context.Context, order *v1alpha1.WorkOrder, change func(*v1alpha1.WorkOrderSpec)) error {
+	before := order.DeepCopy()
+	change(&order.Spec)
+	return cluster.Patch(ctx, order, client.MergeFrom(before))
+}
+
+var _ = Describe("R8: one of two operators is frozen and thawed", func() {
+	It("breaks no law, whatever happened meanwhile", func(ctx SpecContext) {
+		r := begin("R8")
+		r.operators = 2
+		var trials []trial
+		first := firstSeed()
+		for seed := first; seed < first+either[uint64](200, 12); seed++ {
+			r.seeds = append(r.seeds, seed)
+			s := drawSleep(seed)
+			trials = append(trials, trial{name: fmt.Sprintf("R8/seed=%d", seed), run: func(ctx context.Context, l *lane) []string {
+				violations := s.play(ctx, l)
+				if len(violations) > 0 {
+					violations = append(violations, fmt.Sprintf("the plan was %+v", s))
+				}
+				return violations
+			}})
+		}
+		r.try(ctx, trials...)
+		r.end()
+	}, NodeTimeout(30*time.Minute))
+})

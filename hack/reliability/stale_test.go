@@ -1,0 +1,227 @@
+package reliability
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/hack/reliability/node"
+	"workorders.dev/operator/hack/reliability/proxy"
+)
+
+// The resources that the operator watches.
+const (
+	pods       = "pods"
+	workorders = "workorders"
+)
+
+// blindnesses are what the operator may be blind to.
+var blindnesses = map[string][]string{"pods": {pods}, "orders": {workorders}, "both": {pods, workorders}}
+
+// blind is for how long: long enough for a step to run, end and be followed by another.
+const blind = 300 * time.Millisecond
+
+// freezeFor freezes watches for a while.
+func freezeFor(p *proxy.Proxy, resources []string, during time.Duration) {
+	for _, resource := range resources {
+		p.Freeze(resource)
+		time.AfterFunc(during, func() { p.Thaw(resource) })
+	}
+}
+
+// restartInThePast has the operator killed after the write that is meant, and its successor begin with lists that were
+// made some writes before, and with watches that say nothing for a while.
+func restartInThePast(l *lane, write proxy.Call, resources []string) proxy.Script {
+	const before = 4
+	old := map[string][]byte{}
+	return func(call *proxy.Call) (fault proxy.Fault) {
+		if call.Number > 0 && call.Number == max(write.Number-before, 1) {
+			fault.Before = func() {
+				for _, resource := range resources {
+					old[resource], _ = l.proxy().Snapshot(context.Background(), resource) // If it fails, the lists are not old.
+				}
+			}
+		}
+		if call.Number > 0 && call.Number == write.Number {
+			fault.Name, fault.Drop, fault.After = "restart-in-the-past", true, func() {
+				for _, resource := range resources {
+					l.proxy().Replay(resource, old[resource])
+					time.AfterFunc(2*blind, func() { l.proxy().Replay(resource, nil) })
+				}
+				freezeFor(l.proxy(), resources, 2*blind)
+				l.operator().kill()
+			}
+		}
+		return fault
+	}
+}
+
+// sample is each nth of a list in a quick run, and all of it in a full one.
+func sample[T any](list []T, nth int) (chosen []T) {
+	for i, item := range list {
+		if i%either(1, nth) == 0 {
+			chosen = append(chosen, item)
+		}
+	}
+	return chosen
+}
+
+var _ = Describe("R3: a stale cache", func() {
+	It("breaks no law: watches that are frozen at any point, and old lists after a restart", func(ctx SpecContext) {
+		r := begin("R3")
+		r.env = []string{"KUBE_FEATURE_WatchListClient=false"} // A list can be old; a watch that begins with one is made for not being it.
+		undisturbed := travelCalmly(ctx)
+		var trials []trial
+		for _, write := range sample(undisturbed.writes, 8) {
+			for what, resources := range blindnesses {
+				at := func(how string) string { return fmt.Sprintf("R3/%s/%s-%s", write.String(), how, what) }
+				trials = append(trials, trial{name: at("freeze"), run: func(ctx context.Context, l *lane) []string {
+					freeze := proxy.Fault{Name: "freeze", After: func() { freezeFor(l.proxy(), resources, blind) }}
+					record, violations := travel(ctx, l, proxy.At(write.Description(), write.Nth, freeze))
+					return append(violations, undisturbed.differs(record)...)
+				}}, trial{name: at("old"), run: func(ctx context.Context, l *lane) []string {
+					record, violations := travel(ctx, l, restartInThePast(l, write, resources))
+					return append(violations, undisturbed.differs(record)...)
+				}})
+			}
+		}
+		r.try(ctx, trials...)
+		r.end()
+	}, NodeTimeout(30*time.Minute))
+})
+
+// What a watch has to say of a journey at least: an order as it is made and at each transition, and each Pod as it is
+// made, bound, running, ended and released.
+const (
+	fewestOrderEvents = 1 + 14
+	fewestPodEvents   = 5 * 9
+)
+
+var _ = Describe("R4: states that nobody saw", func() {
+	It("break no law: each watch event is lost once, until the next list", func(ctx SpecContext) {
+		r := begin("R4")
+		undisturbed := travelCalmly(ctx)
+		trials := []trial{{name: "R4/a-pod-in-a-gap", run: podInAGap}}
+		for resource, events := range map[string]int{workorders: fewestOrderEvents, pods: fewestPodEvents} {
+			for nth := range events {
+				trials = append(trials, trial{name: fmt.Sprintf("R4/lose %s#%d", resource, nth+1), run: func(ctx context.Context, l *lane) []string {
+					var lost atomic.Bool
+					l.proxy().Sift(func(of string, n int, _ []byte) bool {
+						if of != resource || n != nth+1 {
+							return false
+						}
+						lost.Store(true)
+						// A server that loses an event does not keep the watch: the next list shows what it missed.
+						time.AfterFunc(blind, func() { l.proxy().Cut(resource, true) })
+						return true
+					})
+					record, violations := travel(ctx, l, nil)
+					if !lost.Load() {
+						violations = append(violations, "no event was lost: the case shows nothing")
+					}
+					return append(violations, undisturbed.differs(record)...)
+				}})
+			}
+		}
+		slices.SortFunc(trials, func(a, b trial) int { return strings.Compare(a.name, b.name) })
+		r.try(ctx, sample(trials, 6)...)
+		r.end()
+	}, NodeTimeout(30*time.Minute))
+})
+
+// podInAGap has the operator blind to Pods while the first step's is made, runs, ends and is deleted.
+func podInAGap(ctx context.Context, l *lane) []string {
+	l.proxy().Begin(proxy.At("create pods", 1, proxy.Fault{Name: "freeze", Before: func() { l.proxy().Freeze(pods) }}))
+	order, err := l.submit(ctx, journey())
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var pod *corev1.Pod
+	err = seen.await(ctx, func() bool {
+		for _, pod = range seen.podsOf(order.UID) {
+			return pod.Status.Phase == corev1.PodSucceeded
+		}
+		return false
+	})
+	if err == nil {
+		err = cluster.Delete(ctx, pod)
+	}
+	if err != nil {
+		return []string{err.Error()}
+	}
+	l.proxy().Cut(pods, true)
+	l.proxy().Thaw(pods)
+	violations := l.finish(ctx, order)
+	if runs := machine.Runs(order.UID); !slices.ContainsFunc(runs, func(run node.Run) bool { return run.Pod == pod.Name }) {
+		violations = append(violations, "the Pod never ran: the case shows nothing")
+	}
+	return violations
+}
+
+// crowd makes so many orders and waits until all are at rest.
+func crowd(ctx context.Context, l *lane, size int, spec v1alpha1.WorkOrderSpec) (orders []*v1alpha1.WorkOrder, violations []string) {
+	for range size {
+		order, err := l.submit(ctx, spec)
+		if err != nil {
+			return orders, append(violations, err.Error())
+		}
+		orders = append(orders, order)
+	}
+	return orders, l.finish(ctx, orders...)
+}
+
+// slowly is a journey whose steps take their time.
+func slowly(each string) v1alpha1.WorkOrderSpec {
+	spec := journey()
+	for i := range spec.Steps {
+		if run := spec.Steps[i].Run; run != nil {
+			run.Args = append(run.Args, "--duration="+each)
+		}
+	}
+	return spec
+}
+
+var _ = Describe("R5: watches with gaps", func() {
+	It("converges when all watches are closed every 2 s, with at most twice the writes of a calm run", func(ctx SpecContext) {
+		r := begin("R5")
+		size, each := either(50, 8), either("10s", "500ms")
+		var calm int
+		r.try(ctx, trial{name: "R5/closed every 2 s", run: func(ctx context.Context, l *lane) []string {
+			l.proxy().Begin(nil)
+			_, violations := crowd(ctx, l, size, slowly("1ms"))
+			calm = len(l.writes())
+			l.proxy().Begin(nil)
+			done, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				for n := 0; ; n++ {
+					select {
+					case <-time.After(2 * time.Second):
+						l.proxy().Cut("", n%3 == 2) // Now and then the version is compacted away as well.
+					case <-done:
+						return
+					}
+				}
+			}()
+			_, broken := crowd(ctx, l, size, slowly(each))
+			close(done)
+			<-stopped
+			r.note("%d orders, %d writes in a calm run, %d with gaps", size, calm, len(l.writes()))
+			violations = append(violations, broken...)
+			if len(l.writes()) > 2*calm {
+				violations = append(violations, fmt.Sprintf("%d writes, where %d are enough", len(l.writes()), calm))
+			}
+			return violations
+		}})
+		r.end()
+		Expect(calm).To(BeNumerically(">=", size*fewestWrites))
+	}, NodeTimeout(30*time.Minute))
+})

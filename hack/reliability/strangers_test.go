@@ -1,0 +1,268 @@
+package reliability
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/progress"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// forgeries are owner references that somebody might put on a Pod that bears the name and the labels of a step's.
+var forgeries = map[string]func(order *v1alpha1.WorkOrder) []metav1.OwnerReference{
+	"no owner": func(*v1alpha1.WorkOrder) []metav1.OwnerReference { return nil },
+	"another owner": func(order *v1alpha1.WorkOrder) []metav1.OwnerReference {
+		other := order.DeepCopy()
+		other.UID = "0b7c8a54-8f0e-4b0b-9d54-000000000000"
+		return steppod.OwnedBy(other)
+	},
+	"an owner that is no controller": func(order *v1alpha1.WorkOrder) []metav1.OwnerReference {
+		owners := steppod.OwnedBy(order)
+		owners[0].Controller = nil
+		return owners
+	},
+}
+
+// forgedSteps is an order whose second step somebody forges a Pod for.
+func forgedSteps() v1alpha1.WorkOrderSpec {
+	return v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("first", "--duration=300ms"), step("second", "--output=true"), step("third")}}
+}
+
+// forge takes the name of the second step's Pod by one that says it has succeeded, before the step starts. A gate keeps
+// the node from it, as what the node runs is in the ledger.
+func forge(ctx context.Context, order *v1alpha1.WorkOrder, owners []metav1.OwnerReference, phase corev1.PodPhase) (*corev1.Pod, error) {
+	pod := steppod.Build(order, &order.Spec.Steps[1], &v1alpha1.StepStatus{Epoch: 1, Attempt: 1})
+	pod.OwnerReferences, pod.Finalizers = owners, nil
+	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/forged"}}
+	if err := cluster.Create(ctx, pod); err != nil {
+		return nil, err
+	}
+	pod.Status.Phase = phase
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: steppod.ContainerName}}
+	if phase != corev1.PodPending {
+		pod.Status.ContainerStatuses[0].State.Terminated = &corev1.ContainerStateTerminated{Message: "forged"}
+	}
+	return pod, cluster.Status().Update(ctx, pod)
+}
+
+// withForgedPod makes an order that meets a forged Pod, which is deleted when the order has complained.
+func withForgedPod(owners func(*v1alpha1.WorkOrder) []metav1.OwnerReference, phase corev1.PodPhase) func(context.Context, *lane) []string {
+	return func(ctx context.Context, l *lane) []string {
+		l.proxy().Begin(nil)
+		order, err := l.submit(ctx, forgedSteps())
+		if err != nil {
+			return []string{err.Error()}
+		}
+		pod, err := forge(ctx, order, owners(order), phase)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		waiting, enough := context.WithTimeout(ctx, patience)
+		defer enough()
+		err = seen.await(waiting, func() bool {
+			newest := seen.newest(order.UID)
+			return newest != nil && slices.ContainsFunc(newest.Status.Steps, func(s v1alpha1.StepStatus) bool {
+				return s.Name == "second" && s.Error != nil && s.Error.Code == v1alpha1.CodeNameConflict
+			})
+		})
+		if err != nil {
+			return []string{"R13: the forged Pod was not complained of: " + err.Error()}
+		}
+		if err := cluster.Delete(ctx, pod); err != nil {
+			return []string{err.Error()}
+		}
+		return l.finish(ctx, order)
+	}
+}
+
+// withForgedEvent makes an order on whose log somebody puts the end that he would like.
+func withForgedEvent(ctx context.Context, l *lane) []string {
+	l.proxy().Begin(nil)
+	order, err := l.submit(ctx, forgedSteps())
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var newest *v1alpha1.WorkOrder
+	if err := seen.await(ctx, func() bool { newest = seen.newest(order.UID); return newest != nil && newest.Status.Head != "" }); err != nil {
+		return []string{err.Error()}
+	}
+	spec := v1alpha1.ProgressEventSpec{
+		WorkOrder: v1alpha1.WorkOrderReference{Name: order.Name, UID: order.UID},
+		Sequence:  newest.Status.Sequence + 1, Previous: newest.Status.Head, Type: v1alpha1.EventSucceeded, Time: metav1.Now().Rfc3339Copy(),
+		Changes: v1alpha1.Changes{Order: v1alpha1.OrderState{Outcome: v1alpha1.OutcomeSucceeded}},
+	}
+	event := &v1alpha1.ProgressEvent{
+		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: plan.EventName(&spec), OwnerReferences: steppod.OwnedBy(order)}, Spec: spec,
+	}
+	if err := cluster.Create(ctx, event); err != nil {
+		return []string{err.Error()}
+	}
+	violations := l.finish(ctx, order)
+	record, err := l.recordOf(ctx, order)
+	if err != nil {
+		return append(violations, err.Error())
+	}
+	chain := progress.Follow(order.UID, record.Order.Status.Head, record.Events)
+	if slices.ContainsFunc(chain.Events, func(e *v1alpha1.ProgressEvent) bool { return e.Name == event.Name }) {
+		violations = append(violations, "R13: the forged event is on the chain")
+	}
+	return violations
+}
+
+var _ = Describe("R13: forged parts", func() {
+	It("are never taken for the operator's own", func(ctx SpecContext) {
+		r := begin("R13")
+		trials := []trial{{name: "R13/an event", run: withForgedEvent}}
+		for owner, owners := range forgeries {
+			for _, phase := range []corev1.PodPhase{corev1.PodPending, corev1.PodSucceeded, corev1.PodFailed} {
+				trials = append(trials, trial{name: fmt.Sprintf("R13/a Pod with %s/%s", owner, phase), run: withForgedPod(owners, phase)})
+			}
+		}
+		r.try(ctx, trials...)
+		r.end()
+	})
+})
+
+// removals are the ways to delete an order.
+var removals = map[string]metav1.DeletionPropagation{
+	"background": metav1.DeletePropagationBackground,
+	"foreground": metav1.DeletePropagationForeground,
+	"orphan":     metav1.DeletePropagationOrphan,
+}
+
+// remove deletes an order, plays the garbage collector for it, and says what of it is left that should not be.
+func remove(ctx context.Context, order *v1alpha1.WorkOrder, how metav1.DeletionPropagation) []string {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := cluster.Delete(ctx, order, client.PropagationPolicy(how)); err != nil {
+		return []string{err.Error()}
+	}
+	if how != metav1.DeletePropagationOrphan {
+		if err := collectAll(ctx, order); err != nil {
+			return []string{"R11: Pods of a removed order are still there: " + err.Error()}
+		}
+	}
+	if err := letGo(ctx, order); err != nil {
+		return []string{err.Error()}
+	}
+	if err := seen.await(ctx, func() bool { return seen.gone[order.UID] }); err != nil {
+		return []string{"R11: a deleted order is still there: " + err.Error()}
+	}
+	// A late POST of the operator may make a Pod even now; it is collected as garbage, and must not be held.
+	free := func() bool { return !slices.ContainsFunc(seen.podsOf(order.UID), heldAtItsEnd) }
+	if err := seen.await(ctx, free); err != nil {
+		return []string{"R11: a Pod of a removed order is held: " + err.Error()}
+	}
+	return nil
+}
+
+func heldAtItsEnd(pod *corev1.Pod) bool {
+	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	return steppod.Held(pod) && (ended || pod.DeletionTimestamp != nil)
+}
+
+// collectAll collects until no Pod of the order is left: one may be made as late as by a turn that began before the
+// deletion.
+func collectAll(ctx context.Context, order *v1alpha1.WorkOrder) error {
+	for {
+		if err := collect(ctx, order); err != nil {
+			return err
+		}
+		round, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+		err := seen.await(round, func() bool { return len(seen.podsOf(order.UID)) == 0 })
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// collect deletes the Pods and events of an order, as the garbage collector does when their owner goes.
+func collect(ctx context.Context, order *v1alpha1.WorkOrder) error {
+	lists := []client.ObjectList{&corev1.PodList{}, &v1alpha1.ProgressEventList{}}
+	var failures []error
+	for _, list := range lists {
+		if err := cluster.List(ctx, list, client.InNamespace(order.Namespace), client.MatchingLabels{steppod.LabelOrder: order.Name}); err != nil {
+			return err
+		}
+	}
+	for i := range lists[0].(*corev1.PodList).Items {
+		failures = append(failures, discard(ctx, order.UID, &lists[0].(*corev1.PodList).Items[i]))
+	}
+	for i := range lists[1].(*v1alpha1.ProgressEventList).Items {
+		failures = append(failures, discard(ctx, order.UID, &lists[1].(*v1alpha1.ProgressEventList).Items[i]))
+	}
+	return errors.Join(failures...)
+}
+
+func discard(ctx context.Context, owner types.UID, object client.Object) error {
+	if controller := metav1.GetControllerOf(object); controller == nil || controller.UID != owner {
+		return nil
+	}
+	return client.IgnoreNotFound(cluster.Delete(ctx, object))
+}
+
+// letGo takes off the finalizers by which the garbage collector keeps an order until it is done.
+func letGo(ctx context.Context, order *v1alpha1.WorkOrder) error {
+	fresh := &v1alpha1.WorkOrder{}
+	err := cluster.Get(ctx, client.ObjectKeyFromObject(order), fresh)
+	if apierrors.IsNotFound(err) || err == nil && fresh.UID != order.UID {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return client.IgnoreNotFound(cluster.Patch(ctx, fresh, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
+}
+
+// againAndAgain makes an order of the same name many times, removes each at another point, and lets the last one finish.
+func againAndAgain(how metav1.DeletionPropagation, times int) func(context.Context, *lane) []string {
+	return func(ctx context.Context, l *lane) (violations []string) {
+		l.proxy().Begin(nil)
+		for n := range times {
+			order := &v1alpha1.WorkOrder{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: "again"}, Spec: slowly("20ms")}
+			if err := cluster.Create(ctx, order); err != nil {
+				return append(violations, err.Error())
+			}
+			if n == times-1 {
+				return append(violations, l.finish(ctx, order)...)
+			}
+			transitions := int64(n % 8)
+			err := seen.await(ctx, func() bool {
+				newest := seen.newest(order.UID)
+				return transitions == 0 || newest != nil && newest.Status.Sequence >= transitions
+			})
+			if err != nil {
+				return append(violations, err.Error())
+			}
+			for _, broken := range remove(ctx, order, how) {
+				violations = append(violations, fmt.Sprintf("%s (the %dth order of that name)", broken, n+1))
+			}
+		}
+		return violations
+	}
+}
+
+var _ = Describe("R11 and R12: removal midway, and the same name again", func() {
+	It("adopt nothing, hold nothing, and start nothing twice", func(ctx SpecContext) {
+		r := begin("R12")
+		var trials []trial
+		for name, how := range removals {
+			trials = append(trials, trial{name: "R12/" + name, run: againAndAgain(how, either(101, 10))})
+		}
+		r.try(ctx, trials...)
+		r.end()
+	})
+})

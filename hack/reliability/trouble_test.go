@@ -1,0 +1,101 @@
+package reliability
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/hack/reliability/proxy"
+)
+
+// ailing is an API server of whose answers three in ten are wrong: too many requests, a time-out, and a time-out of what
+// was done all the same.
+func ailing(seed uint64) proxy.Script {
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(seed, 6))
+	return func(call *proxy.Call) proxy.Fault {
+		if call.Class != proxy.Write && call.Class != proxy.Read && call.Class != proxy.Watch {
+			return proxy.Fault{}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		switch random.IntN(10) {
+		case 0:
+			return proxy.Answer(429)
+		case 1:
+			return proxy.Answer(504)
+		case 2:
+			return proxy.Disown(504)
+		}
+		return proxy.Fault{}
+	}
+}
+
+// out is an API server that cannot be reached.
+func out(*proxy.Call) proxy.Fault { return proxy.Refuse() }
+
+// succeeded says which orders did not.
+func succeeded(ctx context.Context, l *lane, orders []*v1alpha1.WorkOrder) (violations []string) {
+	for _, order := range orders {
+		record, err := l.recordOf(ctx, order)
+		if err != nil {
+			violations = append(violations, err.Error())
+			continue
+		}
+		if s := &record.Order.Status; s.Phase != v1alpha1.WorkOrderSucceeded || s.Rewinds != 2 {
+			violations = append(violations, fmt.Sprintf("order %s is %s after %d rewinds", order.Name, s.Phase, s.Rewinds))
+		}
+	}
+	return violations
+}
+
+// perSecond is how often an operator may knock at a closed door for each order that it has, on average: each knocks at
+// most once a turn, and the pauses between turns that fail double from 20 ms on.
+const perSecond = 5
+
+var _ = Describe("R6: an API server in trouble", func() {
+	It("is not made worse, and the orders converge when it is over", func(ctx SpecContext) {
+		r := begin("R6")
+		size, length := either(20, 6), either(3*time.Minute, 8*time.Second)
+		first := firstSeed()
+		var trials []trial
+		for seed := first; seed < first+either[uint64](3, 1); seed++ {
+			r.seeds = append(r.seeds, seed)
+			trials = append(trials, trial{name: fmt.Sprintf("R6/ailing/seed=%d", seed), run: func(ctx context.Context, l *lane) []string {
+				l.proxy().Begin(ailing(seed))
+				recovery := time.AfterFunc(length, func() { l.proxy().Run(nil) })
+				defer recovery.Stop()
+				orders, violations := crowd(ctx, l, size, slowly(either("10s", "100ms")))
+				r.note("%d orders: %d writes and %d reads", size, len(l.writes()), l.proxy().Count(proxy.Read))
+				return append(violations, succeeded(ctx, l, orders)...)
+			}})
+		}
+		outage := either(time.Minute, 5*time.Second)
+		trials = append(trials, trial{name: "R6/outage", run: func(ctx context.Context, l *lane) []string {
+			l.proxy().Begin(nil)
+			time.AfterFunc(time.Second, func() {
+				l.proxy().Begin(out)
+				l.proxy().Cut("", false)
+			})
+			var knocks atomic.Int32
+			time.AfterFunc(time.Second+outage, func() {
+				knocks.Store(int32(len(l.proxy().Calls())))
+				l.proxy().Run(nil)
+			})
+			orders, violations := crowd(ctx, l, size, slowly(either("10s", "500ms")))
+			r.note("%d orders: %d requests in an outage of %s", size, knocks.Load(), outage)
+			if most := int32(perSecond * size * int(outage.Seconds())); knocks.Load() > most || knocks.Load() == 0 {
+				violations = append(violations, fmt.Sprintf("%d requests in an outage, want at most %d", knocks.Load(), most))
+			}
+			return append(violations, succeeded(ctx, l, orders)...)
+		}})
+		r.try(ctx, trials...)
+		r.end()
+	}, NodeTimeout(30*time.Minute))
+})
