@@ -26,8 +26,9 @@ type ghost struct {
 	Starts map[string]int `json:",omitempty"`
 	// Ends is how each attempt's container ended: its phase, and from which spec.
 	Ends map[string]ending `json:",omitempty"`
-	// Freed are the attempts whose Pod somebody deleted. Its name is free then, and a controller that was frozen before
-	// creating that very Pod may start the attempt a second time: a known gap, docs/decisions/0004.
+	// Freed are the attempts whose Pod somebody deleted, or that was deleted before it had a node. Its name is free then,
+	// and a controller that was frozen before creating that very Pod may make it once more: a known gap, which
+	// docs/decisions/0004 explains.
 	Freed map[string]bool `json:",omitempty"`
 	// Silent are those whose Pod was deleted by force, so that nobody can say how they ended.
 	Silent map[string]bool `json:",omitempty"`
@@ -133,6 +134,9 @@ func (s *step) stopped(before, after *corev1.Pod) {
 // vanished checks I2 when a Pod disappears: if it ever ran, its result is saved.
 func (s *step) vanished(pod *corev1.Pod) {
 	a, order := attemptOf(pod), s.order(s.world.order)
+	if pod.Spec.NodeName == "" && !steppod.Sealed(pod) {
+		s.change(func(g *ghost) { g.Freed[a] = true })
+	}
 	if !current(order, pod) || s.ghost().Starts[a] == 0 {
 		return
 	}
