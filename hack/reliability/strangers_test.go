@@ -71,13 +71,18 @@ func withForgedPod(owners func(*v1alpha1.WorkOrder) []metav1.OwnerReference, pha
 		}
 		waiting, enough := context.WithTimeout(ctx, patience)
 		defer enough()
+		adopted := false
 		err = seen.await(waiting, func() bool {
 			newest := seen.newest(order.UID)
-			return newest != nil && slices.ContainsFunc(newest.Status.Steps, func(s v1alpha1.StepStatus) bool {
+			adopted = seen.atRest(order.UID)
+			return adopted || newest != nil && slices.ContainsFunc(newest.Status.Steps, func(s v1alpha1.StepStatus) bool {
 				return s.Name == "second" && s.Error != nil && s.Error.Code == v1alpha1.CodeNameConflict
 			})
 		})
-		if err != nil {
+		switch {
+		case adopted:
+			return append(l.finish(ctx, order), "R13: the forged Pod was taken for the order's own")
+		case err != nil:
 			return []string{"R13: the forged Pod was not complained of: " + err.Error()}
 		}
 		if err := cluster.Delete(ctx, pod); err != nil {
