@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,9 +24,6 @@ const (
 	begins     kind = iota // a controller begins a turn, its caches at the places a and b
 	beginsHeld             // ... one about the Pod number a of its cache
 	goesOn                 // its turn goes on with its next request, which meets the fault a
-	crashes                // it is killed, and started again with old lists, at the places a and b
-	seesOrder              // its cache of orders advances to the place a
-	seesPods               // its cache of Pods does
 	podBinds               // the Pod number a gets a node
 	podRuns                // its container starts
 	podEnds                // its container ends by itself, well (a = 0) or badly
@@ -37,8 +33,7 @@ const (
 	edited                 // somebody edits the spec
 	removed                // somebody deletes the order, in the mode a
 	collected              // the garbage collector has done something
-	timePasses             // until the next timer, or for a seconds
-	meddled                // somebody else writes, a says what
+	meddled                // somebody else writes, or something else happens: a says what
 	kinds
 )
 
@@ -67,10 +62,6 @@ func init() {
 	set(begins, "operator", (*step).begin)
 	set(beginsHeld, "operator", (*step).beginHeld)
 	set(goesOn, "operator", (*step).goOn)
-	set(crashes, "operator", func(s *step, a action) {
-		s.tell("is killed and starts again")
-		s.crash(a.who, int32(a.a), int32(a.b))
-	})
 	set(podBinds, "node", func(s *step, a action) { s.onPod(a, "gets a node", func(p *corev1.Pod) { p.Spec.NodeName = "node" }) })
 	set(podRuns, "node", (*step).runPod)
 	set(podEnds, "node", (*step).endPod)
@@ -80,7 +71,7 @@ func init() {
 	set(edited, "user", (*step).edit)
 	set(removed, "user", (*step).remove)
 	set(collected, "GC", (*step).collect)
-	setForWalks(set)
+	set(meddled, "others", func(s *step, a action) { meddlings[a.a](s) })
 }
 
 // choices are all that can happen next.
@@ -118,8 +109,6 @@ func (s *step) actorChoices(list []action, who int8) []action {
 			}
 		}
 		return list
-	case s.setup.walk:
-		return s.wakeChoices(list, who)
 	}
 	var last action
 	for o := range s.world.orders {
@@ -177,7 +166,7 @@ func (s *step) podChoices(list []action, pod *corev1.Pod, i int16) []action {
 		if pod.DeletionTimestamp == nil {
 			list = append(list, action{kind: podDeleted, a: i})
 		}
-		if s.setup.walk && !ended(pod) && pod.Spec.NodeName != "" {
+		if s.setup.force && !ended(pod) && pod.Spec.NodeName != "" {
 			list = append(list, action{kind: podForced, a: i})
 		}
 	}
@@ -186,10 +175,7 @@ func (s *step) podChoices(list []action, pod *corev1.Pod, i int16) []action {
 
 func (s *step) begin(a action) {
 	actor := &s.world.actors[a.who]
-	if !s.setup.walk {
-		actor.order, actor.pods = int32(a.a), int32(a.b)
-	}
-	actor.queued = false
+	actor.order, actor.pods = int32(a.a), int32(a.b)
 	s.tell("begins a turn%s", s.behind(actor))
 	actor.turn = s.process.begin(actor.memory, s.clock(a.who), "")
 	s.proceed(a.who)
@@ -206,9 +192,7 @@ func (s *step) behind(a *actor) string {
 
 func (s *step) beginHeld(a action) {
 	actor := &s.world.actors[a.who]
-	if !s.setup.walk {
-		actor.order, actor.pods = int32(a.b), int32(len(s.world.podSets)-1)
-	}
+	actor.order, actor.pods = int32(a.b), int32(len(s.world.podSets)-1)
 	name := s.podsOf(s.world.podSets[actor.pods])[a.a].Name
 	s.tell("looks after Pod %s", name)
 	actor.turn = s.process.begin(actor.memory, s.clock(a.who), name)
@@ -249,10 +233,7 @@ func (s *step) goOn(a action) {
 
 // crash kills a controller and starts it again with an old list: what it remembered is gone, and so is its turn.
 func (s *step) crash(who int8, order, pods int32) {
-	s.world.actors[who] = actor{memory: noMemory, wake: never, queued: true, order: order, pods: pods}
-	if s.setup.walk {
-		s.listHeld(who)
-	}
+	s.world.actors[who] = actor{memory: noMemory, order: order, pods: pods}
 }
 
 // onPod changes the Pod number a.
@@ -361,7 +342,7 @@ func (s *step) remove(a action) {
 // garbage is what the garbage collector has to do next. It never waits for the Pods of an order that is deleted in the
 // foreground, as they do not block that.
 func (s *step) garbage() string {
-	if !s.setup.walk && !s.world.left.removed {
+	if s.ghost().Created[orderName] == 1 && !s.world.left.removed {
 		return ""
 	}
 	order, exists := s.order(s.world.order), types.UID("")
@@ -411,14 +392,3 @@ func uidOf(made int) types.UID { return types.UID(fmt.Sprintf("5f1c0d52-7a34-4d0
 
 // stranger owns what nobody here knows; the garbage collector leaves that alone.
 const stranger types.UID = "somebody-else"
-
-func (s *step) listHeld(who int8) {
-	a := &s.world.actors[who]
-	a.held = nil
-	for _, pod := range s.podsOf(s.world.podSets[a.pods]) {
-		if releasable(pod) {
-			a.held = append(a.held, pod.Name)
-		}
-	}
-	slices.Sort(a.held)
-}

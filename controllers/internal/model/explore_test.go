@@ -240,7 +240,7 @@ var explorations = []struct {
 	{name: "one step, a fault and a retry", setup: setup{order: sequence("a"), failures: 1, faults: 1}},
 	{name: "one step, two faults", setup: setup{order: sequence("a"), faults: 2}},
 	{name: "one step, cancelled", setup: setup{order: sequence("a"), edits: cancels}},
-	{name: "one step, edited", setup: setup{order: sequence("a"), edits: edits}}, // Takes the longest: ten seconds.
+	{name: "one step, edited, one controller and a fault", setup: setup{order: sequence("a"), actors: 1, faults: 1, lag: 3, edits: edits}},
 	{name: "one step, suspended and resumed", setup: setup{order: sequence("a"), edits: suspends}},
 	{name: "one step, the order deleted", setup: setup{order: sequence("a"), removal: true}},
 	{name: "one step, cancelled while a quota refuses Pods", setup: setup{order: sequence("a"), actors: 1, edits: cancels, lag: 3, faults: 1, sealsRefused: true}},
@@ -252,6 +252,7 @@ var explorations = []struct {
 	{name: "one step, its Pod deleted", setup: setup{order: sequence("a"), deletions: 1}, large: true},
 	{name: "one step, cancelled, old caches", setup: setup{order: sequence("a"), lag: 1, edits: cancels}, large: true},
 	{name: "one step, cancelled, a fault", setup: setup{order: sequence("a"), faults: 1, edits: cancels}, large: true},
+	{name: "one step, edited", setup: setup{order: sequence("a"), edits: edits}, large: true},
 	{name: "one step, edited, old caches", setup: setup{order: sequence("a"), lag: 1, edits: edits}, large: true},
 	{name: "one step, edited, a fault", setup: setup{order: sequence("a"), faults: 1, edits: edits}, large: true},
 	{name: "one step, the order deleted, a fault", setup: setup{order: sequence("a"), removal: true, faults: 1}, large: true},

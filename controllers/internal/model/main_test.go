@@ -1,6 +1,7 @@
 package model
 
 import (
+	"flag"
 	"io"
 	"os"
 	"testing"
@@ -13,7 +14,16 @@ import (
 	"workorders.dev/operator/api/v1alpha1"
 )
 
+// TestMain asks for 300 walks. More: -rapid.checks=10000. One that failed: -rapid.seed, which the failure prints.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	ours := map[string]string{"rapid.checks": "300", "rapid.nofailfile": "true", "rapid.shrinktime": "10s"}
+	flag.Visit(func(f *flag.Flag) { delete(ours, f.Name) })
+	for name, value := range ours {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
 	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard), zap.Level(zapcore.FatalLevel)))
 	os.Exit(m.Run())
 }
@@ -31,5 +41,3 @@ func sequence(names ...string) *v1alpha1.WorkOrder {
 	}
 	return order
 }
-func setForWalks(set func(k kind, who string, do func(*step, action))) {}
-func (s *step) wakeChoices(list []action, who int8) []action           { return list }

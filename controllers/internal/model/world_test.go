@@ -3,7 +3,6 @@ package model
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +24,8 @@ type setup struct {
 	actors, skew int32
 	// How many writes go wrong or controllers crash, how many Pods people delete, and how many containers fail.
 	faults, deletions, failures int8
+	// force: people delete them by force as well.
+	force bool
 	// binds: that a Pod gets a node and that its container starts are two things.
 	binds bool
 	// forged: somebody has taken the name of the first Pod, with one that looks the same.
@@ -36,8 +37,6 @@ type setup struct {
 	// lag is by how many versions a cache may be behind. Exhaustive exploration is over all of them: every turn reads any
 	// version that is not older, and the next one may read an older one again, as after a restart with an old list.
 	lag int32
-	// walk: caches advance by themselves, never go back, and wake controllers, as the informers do; timers count.
-	walk bool
 	// without is the guard that is taken away.
 	without guard
 }
@@ -88,13 +87,7 @@ type actor struct {
 	turn int32
 	// order and pods are the places in orders and podSets that its caches are at.
 	order, pods int32
-	// queued: it was woken. held are the Pods that HeldPodReconciler was woken for. wake is when its timer goes off.
-	queued bool
-	held   []string
-	wake   int32
 }
-
-const never = -1
 
 func newMachine(s setup) *machine {
 	return &machine{
@@ -107,7 +100,7 @@ func newMachine(s setup) *machine {
 func (m *machine) start() world {
 	s := &step{machine: m}
 	for i := range s.world.actors {
-		s.world.actors[i] = actor{memory: noMemory, wake: never, queued: true}
+		s.world.actors[i] = actor{memory: noMemory}
 	}
 	s.world.left = budget{faults: m.setup.faults, deletions: m.setup.deletions, failures: m.setup.failures, edits: int8(len(m.setup.edits))}
 	s.world.podSets = []int32{0}
@@ -153,11 +146,9 @@ func (w *world) key() string {
 	}
 	for i := range w.actors {
 		a := &w.actors[i]
-		for _, n := range [...]int32{a.memory, a.turn, a.order, a.pods, a.wake} {
+		for _, n := range [...]int32{a.memory, a.turn, a.order, a.pods} {
 			number(n)
 		}
-		flag(a.queued)
-		b = fmt.Append(b, a.held)
 	}
 	b = append(b, byte(w.left.faults), byte(w.left.deletions), byte(w.left.failures), byte(w.left.edits))
 	flag(w.left.removed)
@@ -201,9 +192,6 @@ func (m *machine) do(w world, a action) *step {
 
 // forget drops what no cache can show any more.
 func (s *step) forget() {
-	if s.setup.walk {
-		return
-	}
 	w := &s.world
 	orders, pods := max(0, int32(len(w.orders))-1-s.setup.lag), max(0, int32(len(w.podSets))-1-s.setup.lag)
 	w.orders, w.podSets = w.orders[orders:], w.podSets[pods:]
@@ -307,20 +295,4 @@ func (m *machine) found(r *request, n int32) answer {
 func (s *step) finish(who int8, t *turn) {
 	a := &s.world.actors[who]
 	a.turn, a.memory = 0, t.after
-	if !s.setup.walk {
-		return
-	}
-	again := t.again
-	if t.failed != nil {
-		again = time.Second // The rate limiter's pauses, near enough.
-	}
-	switch {
-	case t.pod != "" && again > 0:
-		a.held = append(slices.Clip(a.held), t.pod)
-	case again > 0:
-		at := s.world.seconds + int32((again+time.Second-1)/time.Second)
-		if a.wake == never || at < a.wake {
-			a.wake = at
-		}
-	}
 }
