@@ -240,7 +240,7 @@ var explorations = []struct {
 	{name: "one step, a fault and a retry", setup: setup{order: sequence("a"), failures: 1, faults: 1}},
 	{name: "one step, two faults", setup: setup{order: sequence("a"), faults: 2}},
 	{name: "one step, cancelled", setup: setup{order: sequence("a"), edits: cancels}},
-	{name: "one step, edited, one controller and a fault", setup: setup{order: sequence("a"), actors: 1, faults: 1, lag: 3, edits: edits}},
+	{name: "one step, edited, one controller and a fault", setup: setup{order: sequence("a"), actors: 1, faults: 1, lag: 1, edits: edits}},
 	{name: "one step, suspended and resumed", setup: setup{order: sequence("a"), edits: suspends}},
 	{name: "one step, the order deleted", setup: setup{order: sequence("a"), removal: true}},
 	{name: "one step, cancelled while a quota refuses Pods", setup: setup{order: sequence("a"), actors: 1, edits: cancels, lag: 3, faults: 1, sealsRefused: true}},
