@@ -156,14 +156,12 @@ func (m *machine) tidy(w world, who int8) world {
 			w = m.do(w, action{kind: goesOn, who: who}).world
 		}
 	}
-	order, pods := int16(len(w.orders)-1), int16(len(w.podSets)-1)
 	if w.order != 0 {
-		turn(action{kind: begins, a: order, b: pods})
-		return w
+		turn(action{kind: begins, a: int16(len(w.orders) - 1), b: int16(len(w.podSets) - 1)})
 	}
 	for i, pod := range m.podsOf(w.pods) {
-		if releasable(pod) {
-			turn(action{kind: beginsHeld, a: int16(i), b: order})
+		if releasable(pod) && !current(m.order(w.order), pod) {
+			turn(action{kind: beginsHeld, a: int16(i), b: int16(len(w.orders) - 1)})
 			return w // The numbers are others now.
 		}
 	}

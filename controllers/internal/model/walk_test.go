@@ -155,7 +155,6 @@ func (m *machine) calmDown(w world, way []action) (world, string) {
 			w.seconds += 30
 			continue
 		}
-		way = append(way, a)
 		s := m.do(w, a)
 		if w = s.world; s.broken != nil {
 			return w, fmt.Sprintf("%v, when all was calm again\n%s", s.broken, m.trace(way))
