@@ -135,7 +135,8 @@ test-envtest: ## Run the tests that need an API server
 	fi
 	export KUBEBUILDER_ASSETS
 	packages=$$($(uses_envtest) | grep -v /hack/e2e)
-	go test $$packages
+	# Of the reliability rows only the crash at every write; all of them: go test ./hack/reliability
+	RELIABILITY_CASE=$${RELIABILITY_CASE:-R1} go test $$packages
 
 .PHONY: test-e2e
 test-e2e: ## Run the tests on a real node: on one that is up, or on one of their own
