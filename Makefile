@@ -134,9 +134,9 @@ test-envtest: ## Run the tests that need an API server
 		KUBEBUILDER_ASSETS=$$($(CLUSTER) assets)
 	fi
 	export KUBEBUILDER_ASSETS
-	packages=$$($(uses_envtest) | grep -v /hack/e2e)
-	# Of the reliability rows only the crash at every write; all of them: go test ./hack/reliability
-	RELIABILITY_CASE=$${RELIABILITY_CASE:-R1} go test $$packages
+	# The reliability rows take minutes and are run by hand: go test ./hack/reliability
+	packages=$$($(uses_envtest) | grep -v -e /hack/e2e -e '/hack/reliability$$')
+	go test $$packages
 
 .PHONY: test-e2e
 test-e2e: ## Run the tests on a real node: on one that is up, or on one of their own
