@@ -93,7 +93,7 @@ func (r *WorkOrderReconciler) create(ctx context.Context, order *v1alpha1.WorkOr
 			return false, err // The cache has not seen it yet.
 		}
 	}
-	return r.post(ctx, order, start.Attempt, steppod.Build(order, start.Spec, start.Status))
+	return r.post(ctx, order, start.Attempt, steppod.Build(order, start.Spec, start.Status, start.Inputs))
 }
 
 // seal takes the name of the Pod of an attempt that must never be made. That there is no such Pod must not be taken

@@ -27,6 +27,10 @@ const (
 	ReasonRetrying = "Retrying"
 	// ReasonWaiting: a step was started, but its Pod is refused or cannot start.
 	ReasonWaiting = "Waiting"
+	// ReasonQueued: as many orders run as may, and this one waits for its turn.
+	ReasonQueued = "Queued"
+	// ReasonDeadlineExceeded: activeDeadlineSeconds are over, and running steps are being stopped.
+	ReasonDeadlineExceeded = "DeadlineExceeded"
 	// ReasonSuspended: spec.suspend is set.
 	ReasonSuspended = "Suspended"
 	// ReasonCancelling: spec.cancel was set, and running steps are being stopped.
@@ -58,6 +62,10 @@ const (
 	CodeOOMKilled ErrorCode = "OOMKilled"
 	// CodeTimeout: the attempt took longer than timeoutSeconds.
 	CodeTimeout ErrorCode = "Timeout"
+	// CodeResultsTooLarge: the step succeeded, but its output is a JSON object of more than 1 KiB.
+	CodeResultsTooLarge ErrorCode = "ResultsTooLarge"
+	// CodeExpressionFailed: the step's when could not be evaluated.
+	CodeExpressionFailed ErrorCode = "ExpressionFailed"
 )
 
 // Disruptions: the attempt was interrupted through no fault of its own. They count against retry.disruptionLimit.
@@ -78,8 +86,14 @@ const (
 const (
 	// CodeCancelled: the order was cancelled.
 	CodeCancelled ErrorCode = "Cancelled"
-	// CodeSpecChanged: the step's spec was changed while it ran.
+	// CodeDeadlineExceeded: the order took longer than activeDeadlineSeconds.
+	CodeDeadlineExceeded ErrorCode = "DeadlineExceeded"
+	// CodeSpecChanged: the step's spec, or what it depends on, was changed while it ran.
 	CodeSpecChanged ErrorCode = "SpecChanged"
+	// CodeRewound: spec.rewinds asks for the step, or for one before it, to run again.
+	CodeRewound ErrorCode = "Rewound"
+	// CodeRemoved: the step was removed from the spec.
+	CodeRemoved ErrorCode = "Removed"
 	// CodeSuperseded: the Pod belongs to an epoch that is over.
 	CodeSuperseded ErrorCode = "Superseded"
 )

@@ -59,6 +59,12 @@ const (
 	EventSuspended EventType = "Suspended"
 	// EventResumed: what was held back starts.
 	EventResumed EventType = "Resumed"
+	// EventQueued: as many orders run as may, and this one waits for its turn; message says where in the line.
+	EventQueued EventType = "Queued"
+	// EventAdmitted: its turn has come, and its first steps start.
+	EventAdmitted EventType = "Admitted"
+	// EventDeadlineExceeded: activeDeadlineSeconds are over; running steps are being stopped, all others are Cancelled.
+	EventDeadlineExceeded EventType = "DeadlineExceeded"
 	// EventCancelling: running steps are being stopped, all others are Cancelled.
 	EventCancelling EventType = "Cancelling"
 	// EventSucceeded: every step has succeeded.
@@ -75,13 +81,15 @@ const (
 	EventStepSucceeded EventType = "StepSucceeded"
 	// EventStepFailed: the attempt failed or was interrupted; result and error say how. Either a Rewound follows, or the step has failed for good and what depends on it is Blocked with it.
 	EventStepFailed EventType = "StepFailed"
-	// EventStepCancelled: the step was stopped by the order's cancellation; result says how it ended.
+	// EventStepSkipped: the step's when was false; what depends on it goes on.
+	EventStepSkipped EventType = "StepSkipped"
+	// EventStepCancelled: the step was stopped by the order's cancellation or deadline, or as it was removed from the spec; result says how it ended.
 	EventStepCancelled EventType = "StepCancelled"
 	// EventStepWaiting: the step's Pod is refused or cannot start; error says why. Written once per step, epoch and reason.
 	EventStepWaiting EventType = "StepWaiting"
 	// EventStepRunning: what kept the step from starting, as StepWaiting said, is over.
 	EventStepRunning EventType = "StepRunning"
-	// EventRewound: the step starts again; epoch is the new one, rewind says what is superseded.
+	// EventRewound: the step starts again, and if it was asked for, all that comes after it; epoch is the new one, rewind says what is superseded.
 	EventRewound EventType = "Rewound"
 )
 
@@ -177,7 +185,7 @@ type StepResult struct {
 }
 
 // RewindReason says why a step starts again.
-// +kubebuilder:validation:Enum=Failed;Disrupted;SpecChanged;Gap
+// +kubebuilder:validation:Enum=Failed;Disrupted;SpecChanged;Requested;Gap
 type RewindReason string
 
 // The reasons of a rewind.
@@ -186,8 +194,10 @@ const (
 	RewindFailed RewindReason = "Failed"
 	// RewindDisrupted: the attempt before was interrupted.
 	RewindDisrupted RewindReason = "Disrupted"
-	// RewindSpecChanged: the step's spec was changed while it ran.
+	// RewindSpecChanged: the step's spec was changed after it had started, or what it depends on was.
 	RewindSpecChanged RewindReason = "SpecChanged"
+	// RewindRequested: spec.rewinds asks for it.
+	RewindRequested RewindReason = "Requested"
 	// RewindGap: the steps were rewound while events could not be written; said once they could be again.
 	RewindGap RewindReason = "Gap"
 )
@@ -267,6 +277,15 @@ type OrderState struct {
 	// cancelled is true once the order was cancelled.
 	// +optional
 	Cancelled bool `json:"cancelled,omitempty"`
+	// expired is true once the order took longer than its deadline.
+	// +optional
+	Expired bool `json:"expired,omitempty"`
+	// queued is the order's place in the line of those that wait until they may run, rounded up.
+	// +optional
+	Queued int32 `json:"queued,omitempty"`
+	// activeSince is when a rewind brought the order back after it had finished.
+	// +optional
+	ActiveSince *metav1.Time `json:"activeSince,omitempty"`
 	// outcome is how the order finished; empty until it has.
 	// +optional
 	Outcome Outcome `json:"outcome,omitempty"`

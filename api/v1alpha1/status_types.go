@@ -16,7 +16,7 @@ const (
 	WorkOrderSuspended WorkOrderPhase = "Suspended"
 	// WorkOrderSucceeded is an order whose steps have all succeeded.
 	WorkOrderSucceeded WorkOrderPhase = "Succeeded"
-	// WorkOrderFailed is an order with a step that failed for good.
+	// WorkOrderFailed is an order with a step that failed for good, or that took longer than its deadline.
 	WorkOrderFailed WorkOrderPhase = "Failed"
 	// WorkOrderCancelled is an order that was cancelled and whose last Pod has ended.
 	WorkOrderCancelled WorkOrderPhase = "Cancelled"
@@ -28,7 +28,7 @@ type StepPhase string
 
 // The phases of a step.
 const (
-	// StepPending has not started.
+	// StepPending has not started, or not in its present epoch.
 	StepPending StepPhase = "Pending"
 	// StepRunning was started: its Pod is being made, waits to start, or runs.
 	StepRunning StepPhase = "Running"
@@ -42,7 +42,7 @@ const (
 	StepSkipped StepPhase = "Skipped"
 	// StepBlocked never starts, as something that it needs has failed.
 	StepBlocked StepPhase = "Blocked"
-	// StepCancelled was ended, or kept from starting, by spec.cancel.
+	// StepCancelled was ended, or kept from starting, by spec.cancel, by the order's deadline, or as it was removed from the spec.
 	StepCancelled StepPhase = "Cancelled"
 )
 
@@ -105,6 +105,18 @@ type WorkOrderStatus struct {
 	// +optional
 	Cancelled bool `json:"cancelled,omitempty"`
 
+	// expired is true once activeDeadlineSeconds were over: what ran was stopped, and the order fails.
+	// +optional
+	Expired bool `json:"expired,omitempty"`
+
+	// queued is the order's place in the line of those that wait until they may run, 1 for the next one, rounded up; absent when it may.
+	// +optional
+	Queued int32 `json:"queued,omitempty"`
+
+	// activeSince is when a rewind brought the order back after it had finished; activeDeadlineSeconds counts from then.
+	// +optional
+	ActiveSince *metav1.Time `json:"activeSince,omitempty"`
+
 	// message says in a sentence what happened last, or what the order waits for.
 	// +optional
 	Message string `json:"message,omitempty"`
@@ -115,7 +127,7 @@ type WorkOrderStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// steps are the steps of the spec with their results, in the order in which they run.
+	// steps are the steps of the spec with their results, in the order in which they run: what a step depends on stands before it, and finally at the end.
 	// +optional
 	// +listType=atomic
 	Steps []StepStatus `json:"steps,omitempty"`
@@ -136,11 +148,23 @@ type StepStatus struct {
 	// +required
 	Phase StepPhase `json:"phase"`
 
-	// epoch counts the starts of the step, from 1; it only grows. All results of lower epochs are superseded.
+	// finally is true for a step of spec.finally.
+	// +optional
+	Finally bool `json:"finally,omitempty"`
+
+	// removed is true for a step that had started and is no longer in the spec. It counts for nothing; its epoch is kept, so that none is used twice should the step come back.
+	// +optional
+	Removed bool `json:"removed,omitempty"`
+
+	// outdated is true for a step that was changed, or that depends on other steps now, after it had started: it will run again.
+	// +optional
+	Outdated bool `json:"outdated,omitempty"`
+
+	// epoch counts the starts of the step, from 1; it only grows. All results of lower epochs are superseded. A step that is Pending after a rewind has the epoch in which it will start.
 	// +optional
 	Epoch int64 `json:"epoch,omitempty"`
 
-	// startSequence is the number of the transition that started this epoch.
+	// startSequence is the number of the transition that started this epoch, or asked for it.
 	// +optional
 	StartSequence int64 `json:"startSequence,omitempty"`
 
@@ -156,7 +180,7 @@ type StepStatus struct {
 	// +optional
 	Disruptions int32 `json:"disruptions,omitempty"`
 
-	// specHash is a digest of the step's spec that this epoch runs.
+	// specHash is a digest of the step's spec that this epoch stands for.
 	// +optional
 	SpecHash string `json:"specHash,omitempty"`
 

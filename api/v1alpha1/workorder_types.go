@@ -1,9 +1,13 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
-// WorkOrder is a piece of work in several steps. The operator runs its steps one after the other, each as a Pod, and
-// writes every result into the status as it comes, so that `kubectl get workorders -w` shows the work advance.
+// WorkOrder is a piece of work in several steps. The operator runs them, each as a Pod, in the order listed or by what
+// each depends on, and writes every result into the status as it comes, so that `kubectl get workorders -w` shows the
+// work advance.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -43,17 +47,51 @@ type WorkOrderList struct {
 }
 
 // Strategy says in which order steps run.
-// +kubebuilder:validation:Enum=Sequence
+// +kubebuilder:validation:Enum=Sequence;Graph
 type Strategy string
 
-// StrategySequence runs the steps one after the other, as listed.
-const StrategySequence Strategy = "Sequence"
+// The strategies.
+const (
+	// StrategySequence runs the steps one after the other, as listed.
+	StrategySequence Strategy = "Sequence"
+	// StrategyGraph runs each step as soon as all that it depends on is done, side by side with others.
+	StrategyGraph Strategy = "Graph"
+)
+
+// KeepPods says which Pods of a finished order are kept until the order itself is deleted.
+// +kubebuilder:validation:Enum=Failed;All;None
+type KeepPods string
+
+// What is kept of a finished order's Pods, once the ten minutes are over for which all of them stay.
+const (
+	// KeepFailedPods keeps those that did not succeed, for their logs.
+	KeepFailedPods KeepPods = "Failed"
+	// KeepAllPods keeps all of them.
+	KeepAllPods KeepPods = "All"
+	// KeepNoPods keeps none.
+	KeepNoPods KeepPods = "None"
+)
 
 // WorkOrderSpec is the work to do.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.strategy) && self.strategy == 'Graph' || self.steps.all(s, !has(s.dependsOn))",message="dependsOn belongs to a Graph: set strategy: Graph, or leave dependsOn out, as a Sequence runs its steps in the order listed"
+// +kubebuilder:validation:XValidation:rule="has(self.strategy) && self.strategy == 'Graph' || !has(self.parallelism)",message="parallelism belongs to a Graph: set strategy: Graph, or leave parallelism out, as a Sequence runs one step at a time"
+// +kubebuilder:validation:XValidation:rule="!has(self.finally) || self.finally.all(s, !has(s.dependsOn))",message="a step of finally depends on nothing, as it runs after all steps: leave dependsOn out"
+// +kubebuilder:validation:XValidation:rule="has(self.workspace) == has(oldSelf.workspace) && (!has(self.workspace) || self.workspace == oldSelf.workspace)",message="workspace cannot be changed once the order is created: delete the order and apply it anew"
 type WorkOrderSpec struct {
-	// strategy says in which order the steps run. Sequence, the default, runs them one after the other, as listed.
+	// strategy says in which order the steps run. Sequence, the default, runs them one after the other, as listed; Graph runs each as soon as all that it depends on is done.
 	// +optional
 	Strategy Strategy `json:"strategy,omitempty"`
+
+	// parallelism is how many steps of a Graph run at the same time at most. Unset means no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=256
+	Parallelism *int32 `json:"parallelism,omitempty"`
+
+	// failFast, if true, starts nothing new once a step has failed for good. Otherwise only what depends on that step is given up.
+	// +optional
+	FailFast bool `json:"failFast,omitempty"`
 
 	// params are values that every step gets as environment variables: "request" becomes PARAM_REQUEST.
 	// +optional
@@ -70,6 +108,26 @@ type WorkOrderSpec struct {
 	// +optional
 	Pod *PodSettings `json:"pod,omitempty"`
 
+	// activeDeadlineSeconds is how long the order may take from its first step's start, or from the rewind that brought it back after it had finished; pauses by suspend count. Then what runs is stopped, finally runs, and the order has failed.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+
+	// ttlSecondsAfterFinished is how long after its end the order is deleted, with its log and its Pods. Unset means never: what GitOps finds missing it creates, and so runs, again.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	TTLSecondsAfterFinished *int64 `json:"ttlSecondsAfterFinished,omitempty"`
+
+	// keepPods says which Pods are kept until the order is deleted: Failed, the default, All or None. For ten minutes after the order's end all of them are.
+	// +optional
+	KeepPods KeepPods `json:"keepPods,omitempty"`
+
+	// workspace is a volume that all steps share, mounted at /workspace. It is deleted with the order, and cannot be changed.
+	// +optional
+	Workspace *Workspace `json:"workspace,omitempty"`
+
 	// suspend, while true, keeps new steps from starting; what runs goes on.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
@@ -78,6 +136,13 @@ type WorkOrderSpec struct {
 	// +optional
 	Cancel bool `json:"cancel,omitempty"`
 
+	// rewinds ask for steps to run again, each with all that comes after it; also in an order that has succeeded or failed. Removing an entry changes nothing.
+	// +optional
+	// +listType=map
+	// +listMapKey=step
+	// +kubebuilder:validation:MaxItems=256
+	Rewinds []RewindRequest `json:"rewinds,omitempty"`
+
 	// steps is the work, 1 to 256 steps.
 	// +required
 	// +listType=map
@@ -85,6 +150,40 @@ type WorkOrderSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	Steps []Step `json:"steps"`
+
+	// finally are steps that run, side by side, when all others have ended in whatever way, after a cancel or a deadline too. They cannot change how the order ends. A run of theirs that says nothing else has a timeoutSeconds of 600.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Finally []Step `json:"finally,omitempty"`
+}
+
+// RewindRequest asks for a step to be at an epoch, or at a later one.
+type RewindRequest struct {
+	// step is the name of the step.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Step string `json:"step"`
+
+	// toEpoch is the lowest epoch that will do. A step that is there already stays as it is, and one that has not started will start there.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9999
+	ToEpoch int64 `json:"toEpoch"`
+}
+
+// Workspace is a volume that the steps of an order share.
+type Workspace struct {
+	// storage is how large the volume is.
+	// +required
+	Storage resource.Quantity `json:"storage"`
+
+	// storageClassName is the StorageClass that makes the volume. Unset means the cluster's default.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName *string `json:"storageClassName,omitempty"`
 }
 
 // Param is a named value.
@@ -116,6 +215,12 @@ type Retry struct {
 	// +kubebuilder:validation:Maximum=1000
 	DisruptionLimit *int32 `json:"disruptionLimit,omitempty"`
 
+	// nonRetryableExitCodes are exit codes of failures that no further try would mend: the step has failed for good.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	NonRetryableExitCodes []int32 `json:"nonRetryableExitCodes,omitempty"`
+
 	// backoff is the pause before a new start.
 	// +optional
 	Backoff *Backoff `json:"backoff,omitempty"`
@@ -145,6 +250,7 @@ type Backoff struct {
 // Step is one piece of the work: a container that runs to its end, or a pause.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.run) != has(self.wait)",message="a step does one thing: set either run (a container) or wait (a pause)"
+// +kubebuilder:validation:XValidation:rule="!has(self.dependsOn) || !self.dependsOn.exists(d, d == self.name)",message="a step cannot depend on itself: take its own name out of dependsOn"
 // +kubebuilder:validation:XValidation:rule="has(self.run) || !has(self.timeoutSeconds) && !has(self.startTimeoutSeconds)",message="timeoutSeconds and startTimeoutSeconds belong to a step with run: a wait ends by itself"
 type Step struct {
 	// name is unique within the order: lower-case letters, digits and hyphens, at most 40.
@@ -158,6 +264,25 @@ type Step struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Agent string `json:"agent,omitempty"`
+
+	// dependsOn are the steps, at most 16, that must be done before this one starts: succeeded, or skipped by their own when. Only in a Graph.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=40
+	DependsOn []string `json:"dependsOn,omitempty"`
+
+	// inputs are the steps, at most 16, whose outputs this one gets: that of "find-plan" as STEP_FIND_PLAN_OUTPUT. It must come after them. Unset means those that it depends on; in a Sequence, the one before.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=40
+	Inputs []string `json:"inputs,omitempty"`
+
+	// when is a CEL expression over params and steps["NAME"].phase, .output, .results and .epoch of steps that this one comes after. If it is false when the step could start, the step is skipped, and what depends on it goes on.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	When string `json:"when,omitempty"`
 
 	// run is a container that does the step; its exit code is the step's result.
 	// +optional

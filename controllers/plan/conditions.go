@@ -61,10 +61,14 @@ func why(state *v1alpha1.OrderState, steps []v1alpha1.StepStatus) (reason, messa
 		return string(state.Outcome), state.Message
 	case state.Cancelled:
 		return v1alpha1.ReasonCancelling, state.Message
+	case state.Expired:
+		return v1alpha1.ReasonDeadlineExceeded, state.Message
 	case state.Stalled != nil:
 		return state.Stalled.Reason, state.Stalled.Message
 	case state.Suspended:
 		return v1alpha1.ReasonSuspended, "spec.suspend is set: nothing new starts"
+	case state.Queued > 0:
+		return v1alpha1.ReasonQueued, place(state.Queued)
 	case held != "":
 		return held, cause
 	case state.StartTime == nil:

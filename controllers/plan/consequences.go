@@ -9,19 +9,32 @@ import (
 	"workorders.dev/operator/controllers/steppod"
 )
 
-// cancelRest settles, in an order that is cancelled, all steps but those whose Pod must be stopped first.
+// cancelRest settles, in an order that is being ended, all steps but those whose Pod must be stopped first, and those of
+// finally, which are still to run; unless the order never started anything, or the spec does not hold them any more.
 func (d *draft) cancelRest() {
-	if !d.state.Cancelled {
+	if !windingDown(d.state.Cancelled, d.state.Expired) {
 		return
 	}
 	for i := range d.steps {
-		if step := &d.steps[i]; !settled(step) && !hasPod(step) {
-			step.Phase = v1alpha1.StepCancelled
-			step.NotBefore = nil
-			if step.StartTime != nil && step.CompletionTime == nil {
-				step.CompletionTime = &d.event.Time
-			}
+		step := &d.steps[i]
+		toRun := step.Finally && d.state.StartTime != nil && d.graph.node(step.Name).runnable()
+		if settled(step) || hasPod(step) || toRun {
+			continue
 		}
+		d.waive(step)
+		step.Phase = v1alpha1.StepCancelled
+		if step.StartTime != nil && step.CompletionTime == nil {
+			step.CompletionTime = &d.event.Time
+		}
+	}
+}
+
+// waive takes away from a step that does not start what it would have started with. An epoch that was asked for counts as
+// reached, so that it is not asked for again.
+func (d *draft) waive(step *v1alpha1.StepStatus) {
+	step.NotBefore = nil
+	if step.Phase == v1alpha1.StepPending {
+		step.Epoch = max(step.Epoch, d.asked(step.Name))
 	}
 }
 
@@ -30,58 +43,110 @@ func hasPod(step *v1alpha1.StepStatus) bool {
 	return step.Phase == v1alpha1.StepRunning && step.PodName != ""
 }
 
-// blockRest settles the steps that can never start as one before them has failed.
+// blockRest settles the steps that can never start, as one that they need has failed; or, if the order is to fail fast,
+// any one.
 func (d *draft) blockRest() {
-	cause := ""
+	hopeless := map[string]string{} // Why, by step.
 	for i := range d.steps {
-		step := &d.steps[i]
-		switch {
-		case step.Phase == v1alpha1.StepFailed:
-			cause = step.Name
-		case step.Phase == v1alpha1.StepPending && cause != "":
-			step.Phase = v1alpha1.StepBlocked
-			step.Message = "needs " + cause + ", which failed"
+		if step := &d.steps[i]; !step.Finally && !step.Removed && step.Phase == v1alpha1.StepFailed {
+			hopeless[step.Name] = "needs " + step.Name + ", which failed"
+			if d.order.Spec.FailFast {
+				hopeless[""] = step.Name + " failed, and the order is to fail fast"
+			}
 		}
 	}
-}
-
-// startReady starts the step whose turn it is, if nothing speaks against it.
-func (d *draft) startReady() {
-	if !d.mayStart(&d.state) {
+	if len(hopeless) == 0 {
 		return
 	}
 	for i := range d.steps {
 		step := &d.steps[i]
-		if step.Phase == v1alpha1.StepPending && d.runnable(step.Name) != nil {
-			d.start(step, 1, 1)
+		if step.Finally || step.Phase != v1alpha1.StepPending && (step.Phase != v1alpha1.StepBackoff || hopeless[""] == "") {
+			continue
 		}
-		if !done(step) {
-			return
+		why := d.hopeless(step, hopeless)
+		switch {
+		case why == "":
+			continue
+		case step.Phase == v1alpha1.StepBackoff:
+			step.Phase = v1alpha1.StepFailed // As it last ended.
+		default:
+			d.waive(step)
+			step.Phase = v1alpha1.StepBlocked
+		}
+		step.NotBefore, step.Message = nil, why
+		hopeless[step.Name] = why
+	}
+}
+
+// hopeless is why a step can never start, given why others cannot; empty if it may.
+func (d *draft) hopeless(step *v1alpha1.StepStatus, others map[string]string) string {
+	if n := d.graph.node(step.Name); n != nil {
+		for _, need := range n.needs {
+			if why := others[need]; why != "" {
+				return why
+			}
 		}
 	}
+	return others[""]
+}
+
+// startReady starts every step that can start, in the order of the list, as far as there is room.
+func (d *draft) startReady() {
+	room := d.room()
+	if room <= 0 || !d.mayStart() {
+		return
+	}
+	o := d.outlook()
+	for i := range d.steps {
+		step := &d.steps[i]
+		if room == 0 {
+			return
+		}
+		if !o.ready(step) {
+			continue
+		}
+		if yes, err := o.condition(step.Name); yes && err == nil {
+			d.start(step, max(1, step.Epoch, d.asked(step.Name)), step.Attempt+1)
+			room--
+		}
+	}
+}
+
+// room is how many more steps may run at the same time.
+func (d *draft) room() int {
+	if d.order.Spec.Parallelism == nil {
+		return len(d.steps)
+	}
+	return int(*d.order.Spec.Parallelism) - count(d.steps, func(s *v1alpha1.StepStatus) bool { return s.Phase == v1alpha1.StepRunning })
+}
+
+// mayStart says whether anything may start at all.
+func (d *draft) mayStart() bool {
+	return d.order.DeletionTimestamp == nil && d.state.Outcome == "" && d.state.Stalled == nil && !d.state.Suspended && d.state.Queued == 0
 }
 
 // start makes a step, which must be runnable, Running in a new epoch. What earlier epochs left stays in the log only; the
 // budgets are kept.
 func (d *draft) start(step *v1alpha1.StepStatus, epoch, attempt int64) {
-	spec := d.spec(step.Name)
+	n := d.graph.node(step.Name)
 	*step = v1alpha1.StepStatus{
 		Name:          step.Name,
-		Agent:         spec.Agent,
+		Agent:         n.Agent,
+		Finally:       n.finally,
 		Phase:         v1alpha1.StepRunning,
 		Epoch:         epoch,
 		StartSequence: d.event.Sequence,
 		Attempt:       attempt,
 		Retries:       step.Retries,
 		Disruptions:   step.Disruptions,
-		SpecHash:      steppod.SpecHash(spec),
+		SpecHash:      steppod.SpecHash(n.Step, n.needs),
 		StartTime:     &d.event.Time,
 	}
 	switch {
-	case spec.Run != nil:
+	case n.Run != nil:
 		step.PodName = steppod.Name(d.order.Name, d.order.UID, step.Name, epoch)
-	case spec.Wait.Seconds > 0:
-		step.NotBefore = wholeSecondAfter(d.now.Add(time.Duration(spec.Wait.Seconds) * time.Second))
+	case n.Wait.Seconds > 0:
+		step.NotBefore = wholeSecondAfter(d.now.Add(time.Duration(n.Wait.Seconds) * time.Second))
 	}
 	if d.state.StartTime == nil {
 		d.state.StartTime = &d.event.Time

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -19,7 +20,7 @@ type draft struct {
 }
 
 // begin starts a draft of an event about the order as a whole.
-func (t *turn) begin(kind v1alpha1.EventType, message string) *draft {
+func (t *turn) begin(kind v1alpha1.EventType) *draft {
 	status := t.status()
 	d := &draft{turn: t, state: StateOf(status), steps: slices.Clone(status.Steps)}
 	d.event = v1alpha1.ProgressEventSpec{
@@ -28,19 +29,28 @@ func (t *turn) begin(kind v1alpha1.EventType, message string) *draft {
 		Previous:  status.Head,
 		Type:      kind,
 		Time:      t.time(),
-		Message:   steppod.Line(message, steppod.MaxMessage),
 	}
-	d.state.Message = d.event.Message
 	return d
 }
 
 // beginStep starts a draft of an event about the step with that index, and returns its entry to be changed.
-func (t *turn) beginStep(kind v1alpha1.EventType, index int, message string) (*draft, *v1alpha1.StepStatus) {
-	d := t.begin(kind, message)
+func (t *turn) beginStep(kind v1alpha1.EventType, index int) (*draft, *v1alpha1.StepStatus) {
+	d := t.begin(kind)
 	step := &d.steps[index]
-	d.event.Step, d.event.Epoch = step.Name, step.Epoch
-	d.state.Message = steppod.Line(step.Name+" "+message, steppod.MaxMessage)
+	d.about(step.Name, step.Epoch)
 	return d, step
+}
+
+// about makes the event one about a step.
+func (d *draft) about(step string, epoch int64) { d.event.Step, d.event.Epoch = step, epoch }
+
+// say sets the message of the event and of the order: what has happened, in a sentence.
+func (d *draft) say(format string, args ...any) {
+	d.event.Message = steppod.Line(fmt.Sprintf(format, args...), steppod.MaxMessage)
+	d.state.Message = d.event.Message
+	if d.event.Step != "" {
+		d.state.Message = steppod.Line(d.event.Step+" "+d.event.Message, steppod.MaxMessage)
+	}
 }
 
 // commit completes the draft: what follows from the change happens with it, and the event says what has changed.
@@ -70,7 +80,7 @@ func (d *draft) commit() *Transition {
 func (d *draft) narrate() string {
 	aboutOrder := d.event.Step == ""
 	switch {
-	case d.state.Outcome != "" || d.state.Cancelled || d.event.Type == v1alpha1.EventSpecRejected:
+	case d.state.Outcome != "" || windingDown(d.state.Cancelled, d.state.Expired) || d.event.Type == v1alpha1.EventSpecRejected:
 		return d.state.Message
 	case d.state.Stalled != nil:
 		return d.state.Message + "; " + d.state.Stalled.Message

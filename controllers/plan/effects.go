@@ -27,13 +27,15 @@ type Effects struct {
 	Release []steppod.Report
 	// Delete are the Pods that are of no more use.
 	Delete []steppod.Report
+	// DeleteOrder: the order itself is of no more use.
+	DeleteOrder bool
 	// Wake is when to look again if nothing happens before; zero for never.
 	Wake time.Time
 }
 
 // Empty says whether there is nothing to do, except to look again later.
 func (e *Effects) Empty() bool {
-	return len(e.Create)+len(e.Seal)+len(e.Stop)+len(e.Release)+len(e.Delete) == 0
+	return len(e.Create)+len(e.Seal)+len(e.Stop)+len(e.Release)+len(e.Delete) == 0 && !e.DeleteOrder
 }
 
 // Start is an attempt whose Pod is to be made.
@@ -41,6 +43,8 @@ type Start struct {
 	steppod.Attempt
 	Spec   *v1alpha1.Step
 	Status *v1alpha1.StepStatus
+	// Inputs are the steps whose outputs it gets.
+	Inputs []string
 }
 
 // Stop is a Pod to be stopped, and why.
@@ -51,8 +55,9 @@ type Stop struct {
 
 // Act is what is to be done for an order whose status is saved.
 func Act(order *v1alpha1.WorkOrder, world World, now time.Time) Effects {
-	t := &turn{order: order, world: world, now: now}
+	t := newTurn(order, world, now)
 	var e Effects
+	e.wakeAt(t, t.deadline())
 	current := map[steppod.Attempt]*v1alpha1.StepStatus{}
 	for i := range order.Status.Steps {
 		step := &order.Status.Steps[i]
@@ -75,27 +80,30 @@ func Act(order *v1alpha1.WorkOrder, world World, now time.Time) Effects {
 			e.retire(t, pod)
 		}
 	}
+	e.DeleteOrder = t.outlived(&e)
 	return e
 }
 
 // provide sees to the missing Pod of a running step.
 func (e *Effects) provide(t *turn, step *v1alpha1.StepStatus) {
 	refusal, refused := t.world.Refusals[attempt(step)]
-	spec := t.spec(step.Name)
-	start := Start{Attempt: attempt(step), Spec: spec, Status: step}
+	n, unwanted := t.graph.node(step.Name), t.unwanted(step) != ""
+	if step.Finally {
+		e.wakeAt(t, t.overdue(step))
+	}
 	switch {
 	case t.order.DeletionTimestamp != nil:
 		// Nothing starts any more, and nobody will ask how it ended.
-	case refused && refusal.Seal == t.status().Cancelled && refusal.Generation == t.order.Generation && t.now.Before(refusal.RetryAt):
+	case refused && refusal.Seal == unwanted && refusal.Generation == t.order.Generation && t.now.Before(refusal.RetryAt):
 		e.wakeAt(t, refusal.RetryAt)
-	case t.status().Cancelled:
-		e.Seal = append(e.Seal, start)
+	case unwanted:
+		e.Seal = append(e.Seal, Start{Attempt: attempt(step), Status: step})
 	case t.status().Suspended:
 		// It was started, but never had a Pod: for a person nothing runs yet, so it waits like what comes after it.
 	case t.lingers(step):
 		// It is stopped below; when it has ended, there is another turn.
-	case spec != nil && spec.Run != nil && steppod.SameSpec(spec, step.SpecHash):
-		e.Create = append(e.Create, start)
+	case n != nil && n.Run != nil && steppod.SameSpec(n.Step, n.needs, step.SpecHash):
+		e.Create = append(e.Create, Start{Attempt: attempt(step), Spec: n.Step, Status: step, Inputs: n.inputs()})
 	}
 }
 
@@ -120,11 +128,11 @@ func (e *Effects) tend(t *turn, pod steppod.Report, step *v1alpha1.StepStatus) {
 		}
 	}
 	deadline := pod.Created.Add(t.startTimeout(step))
-	switch {
-	case t.status().Cancelled:
-		stop(v1alpha1.CodeCancelled)
-	case t.edited(step.Name, pod.SpecHash):
-		stop(v1alpha1.CodeSpecChanged)
+	switch unwanted := t.unwanted(step); {
+	case unwanted != "":
+		stop(unwanted)
+	case outdated(&pod, step):
+		stop(v1alpha1.CodeSuperseded)
 	case pod.Started:
 	case t.now.Before(deadline):
 		e.wakeAt(t, deadline)
@@ -149,9 +157,32 @@ func (e *Effects) retire(t *turn, pod steppod.Report) {
 	if pod.Held {
 		e.Release = append(e.Release, pod)
 	}
-	if t.expired(e) && !pod.Deleting {
+	if t.expired(e) && !pod.Deleting && !t.kept(pod) {
 		e.Delete = append(e.Delete, pod)
 	}
+}
+
+// kept says whether a Pod stays until the order is deleted.
+func (t *turn) kept(pod steppod.Report) bool {
+	switch t.order.Spec.KeepPods {
+	case v1alpha1.KeepAllPods:
+		return !pod.Sealed
+	case v1alpha1.KeepNoPods:
+		return false
+	default:
+		return pod.End != nil && (pod.End.Verdict == steppod.Failed || pod.End.Verdict == steppod.Disrupted)
+	}
+}
+
+// outlived says whether the order has finished longer ago than it is to be kept.
+func (t *turn) outlived(e *Effects) bool {
+	end, ttl := t.status().CompletionTime, t.order.Spec.TTLSecondsAfterFinished
+	if !t.finished() || end == nil || ttl == nil || t.order.DeletionTimestamp != nil || t.order.Generation != t.status().ObservedGeneration {
+		return false
+	}
+	expiry := end.Add(time.Duration(*ttl) * time.Second)
+	e.wakeAt(t, expiry)
+	return !t.now.Before(expiry)
 }
 
 // expired says whether the order has finished so long ago that its Pods are of no more use. If not, it is looked at

@@ -44,6 +44,8 @@ func isDeleting(o *v1alpha1.WorkOrder) { o.DeletionTimestamp = mt(0) }
 
 func isChanged(o *v1alpha1.WorkOrder) { o.Spec.Steps[0].Run.Image = "x" }
 
+func isOutdated(o *v1alpha1.WorkOrder) { o.Status.Steps[0].Outdated = true }
+
 func isMended(o *v1alpha1.WorkOrder) { o.Generation++; o.Status.ObservedGeneration++ }
 
 func isUnread(o *v1alpha1.WorkOrder) { isChanged(o); o.Generation++ }
@@ -94,7 +96,9 @@ var duties = []struct {
 	{"the Pod runs", atWork, aSays(steppod.Report{Started: true}), 9000, nil, 0},
 	{"the Pod has ended and nobody wrote it down", atWork, aSays(steppod.Report{End: &fine, Held: true}), 1, nil, 0},
 	{"the Pod runs and the order was cancelled", isCancelled, aSays(steppod.Report{Started: true}), 1, []string{"stop a/1 Cancelled"}, 0},
-	{"the Pod runs and the step was edited", isChanged, aSays(steppod.Report{Started: true, SpecHash: "v1-of-before"}), 1, []string{"stop a/1 SpecChanged"}, 0},
+	{"the Pod runs and was made from another spec", atWork, aSays(steppod.Report{Started: true, SpecHash: "v2-of-before"}), 1, []string{"stop a/1 Superseded"}, 0},
+	{"the Pod runs and the step was edited", isOutdated, aSays(steppod.Report{Started: true}), 1, []string{"stop a/1 SpecChanged"}, 0},
+	{"the step was edited before it had a Pod", isOutdated, noPods, 1, []string{"seal a/1"}, 0},
 	{"the Pod runs and the edit was not read", isUnread, aSays(steppod.Report{Started: true}), 1, nil, 0},
 	{"the Pod is being stopped", isCancelled, aSays(steppod.Report{Started: true, Stopped: "Cancelled"}), 1, nil, 0},
 	{"the Pod is being deleted", isCancelled, aSays(steppod.Report{Started: true, Deleting: true}), 1, nil, 0},

@@ -120,7 +120,7 @@ func TestTheStateInAStatusIsTheOneThatMadeIt(t *testing.T) {
 	o = check(moved(t, o, ending("a", 1, broken), 1))
 	o = check(moved(t, o, World{}, 60))
 	o = check(moved(t, o, ending("a", 2, fine), 61))
-	o = check(moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "Graph" }), World{}, 62))
+	o = check(moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "Backwards" }), World{}, 62))
 	o = check(moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Strategy = ""; s.Suspend = true }), World{}, 63))
 	o = check(moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Cancel = true }), World{}, 64))
 	o = check(moved(t, o, ending("b", 1, broken), 65))
@@ -129,7 +129,7 @@ func TestTheStateInAStatusIsTheOneThatMadeIt(t *testing.T) {
 
 func TestAConditionKeepsItsTimeAsLongAsItHolds(t *testing.T) {
 	o := accepted(t)
-	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "Graph" }), World{}, 10)
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "Backwards" }), World{}, 10)
 	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "" }), World{}, 20)
 	want := map[string]float64{"Finished": 0, "Succeeded": 0, "Ready": 0, "Reconciling": 20, "LogComplete": 0}
 	for _, c := range o.Status.Conditions {
@@ -240,18 +240,19 @@ func TestAStepsOwnWordOnRetriesGoesBeforeItsOrders(t *testing.T) {
 	o := newOrder()
 	o.Spec.Retry = &v1alpha1.Retry{Limit: ptr(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: ptr(int32(7)), MaxSeconds: ptr(int32(70))}}
 	o.Spec.Steps[0].Retry = &v1alpha1.Retry{Limit: ptr(int32(0)), Backoff: &v1alpha1.Backoff{Factor: ptr(int32(3)), MaxSeconds: ptr(int32(9))}}
-	turn := &turn{order: o}
+	turn := newTurn(o, World{}, at(0))
 	for name, want := range map[string]policy{
 		"a":       {limit: 0, disruptionLimit: 6, initial: 7, factor: 3, maxSeconds: 9},
 		"b":       {limit: 1, disruptionLimit: 6, initial: 7, factor: 2, maxSeconds: 70},
 		"unknown": {limit: 1, disruptionLimit: 6, initial: 7, factor: 2, maxSeconds: 70},
 	} {
-		if got := turn.policy(&v1alpha1.StepStatus{Name: name}); got != want {
+		if got := turn.policy(&v1alpha1.StepStatus{Name: name}); !cmp.Equal(got, want, cmp.AllowUnexported(policy{})) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 	o.Spec.Retry, o.Spec.Steps[0].Retry = nil, nil
-	if got := turn.policy(&v1alpha1.StepStatus{Name: "a"}); got != (policy{0, 6, 5, 2, 60}) {
+	none := policy{limit: 0, disruptionLimit: 6, initial: 5, factor: 2, maxSeconds: 60}
+	if got := turn.policy(&v1alpha1.StepStatus{Name: "a"}); !cmp.Equal(got, none, cmp.AllowUnexported(policy{})) {
 		t.Errorf("nobody says anything: %+v", got)
 	}
 }

@@ -23,9 +23,12 @@ type Transition struct {
 // when nothing else is left to do.
 var rules = []func(*turn) *Transition{
 	observe,  // a new order, or an edited spec, is read: accept, suspend, resume, cancel
-	renew,    // a step that was edited, and whose Pod is not there (any more), begins anew
+	expire,   // an order that takes longer than its deadline is brought to its end
 	settle,   // a Pod or a wait that has ended settles its step, and starts what that unblocks
+	again,    // what people ask to run again does, with all that comes after it, once nothing of it runs
 	rewind,   // a step that has waited its backoff starts again in its next epoch
+	queue,    // an order that must wait for a place to run is told where it stands, and starts when it has one
+	skip,     // a step whose condition is false is passed over
 	complain, // a Pod that is refused or does not start is said to be
 	relieve,  // ... and no longer
 	finish,   // when every step is settled, the order ends
@@ -34,7 +37,7 @@ var rules = []func(*turn) *Transition{
 // Next is the next transition of an order, or nil if there is none before its spec, its Pods or the time change. It is
 // total: every order in every state has an answer, also one that no operator has written.
 func Next(order *v1alpha1.WorkOrder, world World, now time.Time) *Transition {
-	t := &turn{order: order, world: world, now: now}
+	t := newTurn(order, world, now)
 	for _, rule := range rules {
 		if transition := rule(t); transition != nil {
 			return transition

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/steppod"
@@ -15,100 +16,139 @@ func observe(t *turn) *Transition {
 		return nil
 	}
 	if t.finished() {
-		d := t.begin(v1alpha1.EventSpecObserved, "edited after its end, which does not run it again: delete it and apply it anew")
-		d.state.ObservedGeneration = t.order.Generation
-		d.state.Message = status.Message // How it ended is what people come for.
-		return d.commit()
+		return observeFinished(t)
 	}
-	stall, cancelled := Check(t.order), status.Cancelled || spec.Cancel
-	suspended := spec.Suspend && !cancelled
-	d := t.begin(t.observed(stall, cancelled, suspended))
+	d := t.begin(v1alpha1.EventSpecObserved)
+	stall, late := Check(t.order), len(status.Steps) > 0 && mainOver(status.Steps)
 	d.state.ObservedGeneration = t.order.Generation
-	d.state.Cancelled = cancelled
-	d.state.Suspended = suspended
+	d.state.Cancelled = status.Cancelled || spec.Cancel && !late
+	d.state.Suspended = spec.Suspend && !windingDown(d.state.Cancelled, d.state.Expired)
 	d.state.Stalled = nil
-	if !cancelled {
+	if !windingDown(d.state.Cancelled, d.state.Expired) {
 		d.state.Stalled = stall
 	}
-	if stall == nil {
-		d.steps = adopt(spec.Steps, status.Steps)
-		d.restartEdited()
+	if status.StartTime == nil {
+		d.state.Queued = t.world.Queued
 	}
+	if stall == nil {
+		d.steps = adopt(&t.graph, status.Steps)
+		d.unblock() // What they needed may be another step now.
+	}
+	d.sayObserved(stall)
 	return d.commit()
 }
 
-// renew begins anew a running step that is not the one that the spec asks for, though the spec was read, and that has no
-// Pod: it had one when the edit was read. If it still has, and only the cache does not show it, its name finds it.
-func renew(t *turn) *Transition {
-	for i := range t.status().Steps {
-		step := &t.status().Steps[i]
-		if _, found := t.pod(step); !found && hasPod(step) && t.edited(step.Name, step.SpecHash) && t.runnable(step.Name) != nil {
-			d := t.begin(v1alpha1.EventSpecObserved, step.Name+" begins anew with the edited spec")
-			d.restartEdited()
-			return d.commit()
-		}
+// observeFinished reads an edit of an order that has finished. It changes nothing, unless it asks for a rewind.
+func observeFinished(t *turn) *Transition {
+	d := t.begin(v1alpha1.EventSpecObserved)
+	d.state.ObservedGeneration = t.order.Generation
+	rerun := d.findRerun(d.steps, &d.state)
+	switch stall := Check(t.order); {
+	case rerun != nil && stall == nil:
+		d.say("read the edited spec; a rewind is asked for")
+		return d.commit()
+	case rerun != nil:
+		d.say("cannot run again: %s", stall.Message)
+		return d.commit()
+	case t.status().Cancelled || t.order.Spec.Cancel:
+		d.say("edited after its end; what is cancelled cannot be rewound: delete it and apply it anew")
+	default:
+		d.say("edited after its end, which does not run it again: ask for it in rewinds, or delete it and apply it anew")
 	}
-	return nil
+	d.state.Message = t.status().Message // How it ended is what people come for.
+	return d.commit()
 }
 
-// restartEdited begins anew, in the same epoch, the running steps that were edited before they had a Pod: its name can
-// be taken only once, so nothing that was decided on the old spec can run beside it. A step that has a Pod goes to its
-// next epoch when that has been stopped, and one in Backoff does so at once.
-func (d *draft) restartEdited() {
-	for i := range d.steps {
-		step := &d.steps[i]
-		spec := d.runnable(step.Name)
-		if spec == nil || d.state.Cancelled || steppod.SameSpec(spec, step.SpecHash) {
-			continue
-		}
-		_, found := d.pod(step)
-		switch {
-		case step.Phase == v1alpha1.StepBackoff:
-			step.NotBefore = &d.event.Time // What failed was something else.
-		case step.Phase == v1alpha1.StepRunning && !found:
-			since, started := step.StartSequence, step.StartTime
-			d.start(step, step.Epoch, step.Attempt)
-			step.StartSequence, step.StartTime = since, started
-		}
-	}
-}
-
-// observed is the type and the message of the event that says how a spec was read.
-func (t *turn) observed(stall *v1alpha1.Stall, cancelled, suspended bool) (v1alpha1.EventType, string) {
-	status, all := t.status(), steps(len(t.order.Spec.Steps))
-	isNew := len(status.Steps) == 0
+// sayObserved names the event after the most that the spec asks for, and says what follows.
+func (d *draft) sayObserved(stall *v1alpha1.Stall) {
+	status, suspended := d.status(), d.state.Suspended
+	isNew, all := len(status.Steps) == 0, steps(len(d.order.Spec.Steps))
+	kind, message := v1alpha1.EventSpecObserved, "read the edited spec"
 	switch {
-	case cancelled && !status.Cancelled && (stall != nil || !isNew):
-		return v1alpha1.EventCancelling, "cancelling: nothing new starts, what runs is being stopped"
-	case stall != nil && !cancelled:
-		return v1alpha1.EventSpecRejected, stall.Message
+	case d.state.Cancelled && !status.Cancelled && (stall != nil || !isNew):
+		kind, message = v1alpha1.EventCancelling, "cancelling: nothing new starts, what runs is being stopped"
+	case stall != nil && d.state.Stalled != nil:
+		kind, message = v1alpha1.EventSpecRejected, stall.Message
 	case isNew && suspended:
-		return v1alpha1.EventAccepted, "accepted " + all + "; suspended, nothing starts yet"
+		kind, message = v1alpha1.EventAccepted, "accepted "+all+"; suspended, nothing starts yet"
+	case isNew && d.state.Queued > 0:
+		kind, message = v1alpha1.EventAccepted, "accepted "+all+"; "+place(d.state.Queued)
 	case isNew:
-		return v1alpha1.EventAccepted, "accepted " + all
+		kind, message = v1alpha1.EventAccepted, "accepted "+all
 	case suspended && !status.Suspended:
-		return v1alpha1.EventSuspended, "suspended: nothing new starts"
+		kind, message = v1alpha1.EventSuspended, "suspended: nothing new starts"
 	case status.Suspended && !suspended:
-		return v1alpha1.EventResumed, "resumed"
+		kind, message = v1alpha1.EventResumed, "resumed"
+	case d.order.Spec.Cancel && !d.state.Cancelled:
+		message = "too late to cancel: all steps have ended, only finally still runs"
 	}
-	return v1alpha1.EventSpecObserved, "read the edited spec"
+	if rerun := d.findRerun(d.steps, &d.state); rerun != nil && kind != v1alpha1.EventAccepted {
+		message += "; what runs of it is stopped, then " + rerun.named(d.steps) + " again"
+	}
+	d.event.Type = kind
+	d.say("%s", message)
 }
 
-// adopt is the steps of a spec, with what has happened to them so far.
-func adopt(spec []v1alpha1.Step, before []v1alpha1.StepStatus) []v1alpha1.StepStatus {
+// adopt is the steps of a spec, with what has happened to them so far. A step that has started and is no longer in the
+// spec stays at the end of the list.
+func adopt(g *graph, before []v1alpha1.StepStatus) []v1alpha1.StepStatus {
 	known := make(map[string]v1alpha1.StepStatus, len(before))
 	for _, step := range before {
 		known[step.Name] = step
 	}
-	adopted := make([]v1alpha1.StepStatus, 0, len(spec))
-	for i := range spec {
-		entry, found := known[spec[i].Name]
+	adopted := make([]v1alpha1.StepStatus, 0, len(g.nodes))
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		entry, found := known[n.Name]
 		if !found {
-			entry = v1alpha1.StepStatus{Name: spec[i].Name, Phase: v1alpha1.StepPending}
+			entry = v1alpha1.StepStatus{Name: n.Name, Phase: v1alpha1.StepPending}
 		}
-		adopted = append(adopted, entry)
+		entry.Finally = n.finally
+		adopted = append(adopted, readopted(n, entry))
+	}
+	for _, step := range before {
+		if g.node(step.Name) == nil && step.Epoch > 0 {
+			adopted = append(adopted, removed(step))
+		}
 	}
 	return adopted
+}
+
+// readopted is the entry of a step that is in the spec.
+func readopted(n *node, entry v1alpha1.StepStatus) v1alpha1.StepStatus {
+	switch {
+	case entry.Removed && settled(&entry):
+		entry.Outdated = true // It is back, and runs again from where its epochs were.
+	case entry.SpecHash != "" && entry.Phase != v1alpha1.StepPending:
+		if entry.Outdated = !steppod.SameSpec(n.Step, n.needs, entry.SpecHash); !entry.Outdated {
+			entry.SpecHash = steppod.SpecHash(n.Step, n.needs) // It may have been one of another operator's.
+		}
+	}
+	entry.Removed = false
+	return entry
+}
+
+// removed is the entry of a step that is no longer in the spec: one that runs is to be stopped first.
+func removed(entry v1alpha1.StepStatus) v1alpha1.StepStatus {
+	if hasPod(&entry) {
+		entry.Removed = true
+		return entry
+	}
+	return v1alpha1.StepStatus{
+		Name: entry.Name, Finally: entry.Finally, Removed: true, Phase: v1alpha1.StepCancelled,
+		Epoch: entry.Epoch, StartSequence: entry.StartSequence, Attempt: entry.Attempt,
+	}
+}
+
+// named are the steps that a rerun follows from, as the subject of a sentence.
+func (r *rerun) named(steps []v1alpha1.StepStatus) string {
+	var causes []string
+	for i := range steps {
+		if r.causes[steps[i].Name] != "" {
+			causes = append(causes, steps[i].Name)
+		}
+	}
+	return strings.Join(causes, ", ") + " and all that comes after run"
 }
 
 func steps(n int) string {

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"time"
 
 	"workorders.dev/operator/api/v1alpha1"
@@ -15,7 +14,8 @@ func complain(t *turn) *Transition {
 		if obstacle == nil || step.Error != nil && step.Error.Code == obstacle.Code {
 			continue
 		}
-		d, waiting := t.beginStep(v1alpha1.EventStepWaiting, i, fmt.Sprintf("cannot start: %s: %s", obstacle.Code, obstacle.Message))
+		d, waiting := t.beginStep(v1alpha1.EventStepWaiting, i)
+		d.say("cannot start: %s: %s", obstacle.Code, obstacle.Message)
 		waiting.Error = obstacle
 		d.event.Error = &v1alpha1.EventError{Code: obstacle.Code, Message: obstacle.Message}
 		return d.commit()
@@ -66,7 +66,8 @@ func relieve(t *turn) *Transition {
 			if report.Started {
 				message = "runs now"
 			}
-			d, running := t.beginStep(v1alpha1.EventStepRunning, i, message)
+			d, running := t.beginStep(v1alpha1.EventStepRunning, i)
+			d.say("%s", message)
 			running.Error = nil
 			return d.commit()
 		}

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/progress"
 	"workorders.dev/operator/controllers/steppod"
 )
 
@@ -39,8 +41,12 @@ func TestWhateverHappensTheLawsHoldAndTheOrderEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seeds++
 		s := randomWalk(t)
+		story := newTrace(s, fmt.Sprintf("%s", encode(s.order.Spec)))
 		if err := s.run(); err != nil {
-			t.Fatalf("I5: %v", err)
+			t.Fatalf("I5: %v\n%s", err, story)
+		}
+		if len(s.laws.broken) > 0 {
+			t.Log(story)
 		}
 		for _, breach := range s.laws.broken {
 			t.Error(breach)
@@ -69,11 +75,40 @@ func checkRest(t *rapid.T, s *simulation) {
 	if len(s.pods) > 0 {
 		t.Errorf("I5: %d Pods are left", len(s.pods))
 	}
+	if s.order != nil {
+		checkRewinds(t, s.order)
+		checkCollapsed(t, s)
+	}
 	s.operator.trouble = 0
 	writes := s.operator.writes
 	s.now = s.now.Add(24 * time.Hour)
 	if s.operator.turn() || s.operator.writes != writes {
 		t.Error("I5: the operator still writes")
+	}
+}
+
+// checkRewinds checks that what was asked to run again has, unless the order was cancelled or its spec cannot run.
+func checkRewinds(t *rapid.T, o *v1alpha1.WorkOrder) {
+	if o.Status.Cancelled || o.Spec.Cancel || plan.Validate(&o.Spec) != nil {
+		return
+	}
+	for _, r := range o.Spec.Rewinds {
+		at := slices.IndexFunc(o.Status.Steps, func(s v1alpha1.StepStatus) bool { return s.Name == r.Step })
+		if at >= 0 && !o.Status.Steps[at].Removed && o.Status.Steps[at].Epoch < r.ToEpoch {
+			t.Errorf("%s was asked to be at epoch %d, and is %s", r.Step, r.ToEpoch, encode(o.Status.Steps[at]))
+		}
+	}
+}
+
+// checkCollapsed checks that a reader who drops what is superseded sees one end of each step at most: the one in the status.
+func checkCollapsed(t *rapid.T, s *simulation) {
+	chain := progress.Follow(s.order.UID, s.order.Status.Head, s.events)
+	for _, e := range chain.Collapse() {
+		ends := e.Spec.Result != nil || e.Spec.Type == v1alpha1.EventStepSkipped
+		at := slices.IndexFunc(s.order.Status.Steps, func(s v1alpha1.StepStatus) bool { return s.Name == e.Spec.Step })
+		if ends && at >= 0 && s.order.Status.Steps[at].Epoch != e.Spec.Epoch {
+			t.Errorf("%s of %s/%d is shown as if it held, and the status is at epoch %d", e.Spec.Type, e.Spec.Step, e.Spec.Epoch, s.order.Status.Steps[at].Epoch)
+		}
 	}
 }
 
@@ -95,7 +130,7 @@ func randomWalk(t *rapid.T) *simulation {
 		deed := deeds[roll("deed", len(deeds))]
 		s.after(time.Duration(roll("at", 90_000))*time.Millisecond, func() { deed(s, roll) })
 	}
-	s.after(5*time.Minute, func() {
+	s.after(20*time.Minute, func() {
 		s.refuseEvents = false
 		s.edit(func(o *v1alpha1.WorkOrder) { o.Spec.Suspend = false; mend(o) })
 	})
@@ -104,15 +139,39 @@ func randomWalk(t *rapid.T) *simulation {
 
 func randomOrder(roll dice) *v1alpha1.WorkOrder {
 	o := order()
+	o.Spec.KeepPods = v1alpha1.KeepNoPods
+	graph := roll("graph", 2) == 1
 	for i := range 1 + roll("steps", 12) {
-		name := fmt.Sprintf("step-%d", i)
-		step := run(name)
-		if roll("kind", 4) == 1 {
-			step = wait(name, int64(roll("wait", 20)))
-		} else if roll("start timeout", 2) == 1 {
-			step.StartTimeoutSeconds = ptr(int64(10))
+		step := randomStep(fmt.Sprintf("step-%d", i), roll)
+		for j := range i {
+			if graph && roll("depends on an earlier one", 4) == 1 {
+				step.DependsOn = append(step.DependsOn, o.Spec.Steps[j].Name)
+			}
+		}
+		if i > 0 && roll("conditional", 4) == 1 && (!graph || len(step.DependsOn) > 0) {
+			asks := o.Spec.Steps[i-1].Name
+			if graph {
+				asks = step.DependsOn[0]
+			}
+			step.When = fmt.Sprintf(`steps[%q].output != "" || steps[%q].epoch > 1`, asks, asks)
 		}
 		o.Spec.Steps = append(o.Spec.Steps, step)
+	}
+	if graph {
+		o.Spec.Strategy = v1alpha1.StrategyGraph
+		o.Spec.FailFast = roll("fail fast", 4) == 1
+		slices.SortFunc(o.Spec.Steps, func(a, b v1alpha1.Step) int {
+			return cmp.Compare(steppod.Digest(8, []byte(a.Name)), steppod.Digest(8, []byte(b.Name)))
+		})
+		if limit := roll("parallelism", 4); limit > 0 {
+			o.Spec.Parallelism = ptr(int32(limit))
+		}
+	}
+	for i := range roll("finally", 3) {
+		o.Spec.Finally = append(o.Spec.Finally, randomStep(fmt.Sprintf("finally-%d", i), roll))
+	}
+	if roll("deadline", 6) == 1 {
+		o.Spec.ActiveDeadlineSeconds = ptr(int64(1 + roll("seconds", 60)))
 	}
 	o.Spec.Suspend = roll("suspended from the start", 8) == 1
 	o.Spec.Retry = &v1alpha1.Retry{
@@ -121,6 +180,16 @@ func randomOrder(roll dice) *v1alpha1.WorkOrder {
 		Backoff:         &v1alpha1.Backoff{InitialSeconds: ptr(int32(roll("backoff", 6))), MaxSeconds: ptr(int32(10))},
 	}
 	return o
+}
+
+func randomStep(name string, roll dice) v1alpha1.Step {
+	step := run(name)
+	if roll("kind", 4) == 1 {
+		step = wait(name, int64(roll("wait", 20)))
+	} else if roll("start timeout", 2) == 1 {
+		step.StartTimeoutSeconds = ptr(int64(10))
+	}
+	return step
 }
 
 func randomBehaviour(roll dice) behaviour {
@@ -161,6 +230,16 @@ var deeds = []func(*simulation, dice){
 		s.edit(func(o *v1alpha1.WorkOrder) { o.Spec.Steps = o.Spec.Steps[:max(1, len(o.Spec.Steps)-1)] })
 	},
 	func(s *simulation, _ dice) { s.edit(func(o *v1alpha1.WorkOrder) { slices.Reverse(o.Spec.Steps) }) },
+	func(s *simulation, roll dice) { s.edit(func(o *v1alpha1.WorkOrder) { insertStep(o, roll) }) },
+	func(s *simulation, roll dice) { s.edit(func(o *v1alpha1.WorkOrder) { removeStep(o, roll) }) },
+	func(s *simulation, roll dice) { s.edit(func(o *v1alpha1.WorkOrder) { askForRewind(o, roll) }) },
+	func(s *simulation, roll dice) { s.edit(func(o *v1alpha1.WorkOrder) { askForRewind(o, roll) }) },
+	func(s *simulation, roll dice) {
+		s.after(10*time.Minute, func() { s.edit(func(o *v1alpha1.WorkOrder) { askForRewind(o, roll) }) })
+	},
+	func(s *simulation, roll dice) {
+		s.edit(func(o *v1alpha1.WorkOrder) { o.Spec.ActiveDeadlineSeconds = ptr(int64(1 + roll("seconds", 120))) })
+	},
 	func(s *simulation, _ dice) { s.edit(func(o *v1alpha1.WorkOrder) { o.Spec.Strategy = "Backwards" }) },
 	func(s *simulation, roll dice) { s.deleteOrder(roll("foreground", 2) == 1) },
 	func(s *simulation, roll dice) {
@@ -183,26 +262,55 @@ func editStep(o *v1alpha1.WorkOrder, roll dice) {
 	}
 }
 
-// mend makes a spec valid again: what has started goes back to where it was.
-func mend(o *v1alpha1.WorkOrder) {
-	o.Spec.Strategy = ""
-	var started, rest []v1alpha1.Step
+// insertStep puts a step somewhere, and in a graph before another one.
+func insertStep(o *v1alpha1.WorkOrder, roll dice) {
+	at := roll("where", len(o.Spec.Steps)+1)
+	added := run(fmt.Sprintf("more-%d", o.Generation))
+	if after := roll("before", len(o.Spec.Steps)); o.Spec.Strategy == v1alpha1.StrategyGraph {
+		o.Spec.Steps[after].DependsOn = append(o.Spec.Steps[after].DependsOn, added.Name)
+	}
+	o.Spec.Steps = slices.Insert(o.Spec.Steps, at, added)
+}
+
+// removeStep takes a step out, and out of what others say of it.
+func removeStep(o *v1alpha1.WorkOrder, roll dice) {
+	if len(o.Spec.Steps) == 1 {
+		return
+	}
+	at := roll("which", len(o.Spec.Steps))
+	gone := o.Spec.Steps[at].Name
+	o.Spec.Steps = slices.Delete(o.Spec.Steps, at, at+1)
+	for i := range o.Spec.Steps {
+		step := &o.Spec.Steps[i]
+		step.DependsOn = slices.DeleteFunc(step.DependsOn, func(name string) bool { return name == gone })
+		step.When = ""
+	}
+	o.Spec.Rewinds = slices.DeleteFunc(o.Spec.Rewinds, func(r v1alpha1.RewindRequest) bool { return r.Step == gone })
+}
+
+// askForRewind asks for a step to run once more, or twice.
+func askForRewind(o *v1alpha1.WorkOrder, roll dice) {
+	all := slices.Concat(o.Spec.Steps, o.Spec.Finally)
+	name, epoch := all[roll("which", len(all))].Name, int64(1+roll("further", 2))
 	for _, s := range o.Status.Steps {
-		if s.Epoch == 0 {
-			continue
-		}
-		if i := slices.IndexFunc(o.Spec.Steps, func(x v1alpha1.Step) bool { return x.Name == s.Name }); i >= 0 {
-			started = append(started, o.Spec.Steps[i])
-		} else {
-			started = append(started, run(s.Name))
+		if s.Name == name {
+			epoch += s.Epoch
 		}
 	}
-	for _, s := range o.Spec.Steps {
-		if !slices.ContainsFunc(started, func(x v1alpha1.Step) bool { return x.Name == s.Name }) {
-			rest = append(rest, s)
-		}
+	o.Spec.Rewinds = slices.DeleteFunc(o.Spec.Rewinds, func(r v1alpha1.RewindRequest) bool { return r.Step == name })
+	o.Spec.Rewinds = append(o.Spec.Rewinds, v1alpha1.RewindRequest{Step: name, ToEpoch: epoch})
+}
+
+// mend makes a spec valid again.
+func mend(o *v1alpha1.WorkOrder) {
+	if plan.Validate(&o.Spec) == nil {
+		return
 	}
-	o.Spec.Steps = append(started, rest...)
+	o.Spec.Strategy = ""
+	o.Spec.Parallelism, o.Spec.Rewinds = nil, nil
+	for i := range o.Spec.Steps {
+		o.Spec.Steps[i].DependsOn, o.Spec.Steps[i].When = nil, ""
+	}
 }
 
 // forgeEvent adds an event that no operator wrote, as a child of the head.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -26,14 +27,19 @@ const (
 type policy struct {
 	limit, disruptionLimit      int32
 	initial, factor, maxSeconds int32
+	// hopeless are the exit codes after which there is no point in another try.
+	hopeless []int32
 }
 
 // policy is what holds for a step: its own word before the order's, the order's before the defaults.
 func (t *turn) policy(step *v1alpha1.StepStatus) policy {
-	p := policy{defaultLimit, defaultDisruptionLimit, defaultInitialSeconds, defaultFactor, defaultMaxSeconds}
+	p := policy{
+		limit: defaultLimit, disruptionLimit: defaultDisruptionLimit,
+		initial: defaultInitialSeconds, factor: defaultFactor, maxSeconds: defaultMaxSeconds,
+	}
 	p.override(t.order.Spec.Retry)
-	if spec := t.spec(step.Name); spec != nil {
-		p.override(spec.Retry)
+	if n := t.graph.node(step.Name); n != nil {
+		p.override(n.Retry)
 	}
 	return p
 }
@@ -44,6 +50,9 @@ func (p *policy) override(by *v1alpha1.Retry) {
 	}
 	set(&p.limit, by.Limit)
 	set(&p.disruptionLimit, by.DisruptionLimit)
+	if by.NonRetryableExitCodes != nil {
+		p.hopeless = by.NonRetryableExitCodes
+	}
 	if by.Backoff != nil {
 		set(&p.initial, by.Backoff.InitialSeconds)
 		set(&p.factor, by.Backoff.Factor)
@@ -56,6 +65,9 @@ func set(field *int32, value *int32) {
 		*field = *value
 	}
 }
+
+// final says whether a failure with that exit code is one that no further try would mend.
+func (p policy) final(code *int32) bool { return code != nil && slices.Contains(p.hopeless, *code) }
 
 // delay is the pause after a number of earlier starts again: initial × factor^earlier, at most max, and up to a tenth
 // more. That tenth is a hash of the step's epoch and not a random number, so that two controllers agree on it.
@@ -73,8 +85,8 @@ func (p policy) delay(uid types.UID, step *v1alpha1.StepStatus, earlier int32) t
 // startTimeout is how long a Pod of the step may take to start.
 func (t *turn) startTimeout(step *v1alpha1.StepStatus) time.Duration {
 	seconds := int64(defaultStartTimeout)
-	if spec := t.spec(step.Name); spec != nil && spec.StartTimeoutSeconds != nil {
-		seconds = *spec.StartTimeoutSeconds
+	if n := t.graph.node(step.Name); n != nil && n.StartTimeoutSeconds != nil {
+		seconds = *n.StartTimeoutSeconds
 	}
 	return time.Duration(seconds) * time.Second
 }

@@ -1,39 +1,37 @@
 package plan
 
 import (
-	"fmt"
-
 	"workorders.dev/operator/api/v1alpha1"
-	"workorders.dev/operator/controllers/steppod"
 )
 
 // rewind starts the first step again that has waited long enough.
 func rewind(t *turn) *Transition {
-	state := StateOf(t.status())
-	if !t.mayStart(&state) {
-		return nil
-	}
 	for i := range t.status().Steps {
 		step := &t.status().Steps[i]
-		if step.Phase != v1alpha1.StepBackoff || t.runnable(step.Name) == nil || step.NotBefore != nil && t.now.Before(step.NotBefore.Time) {
+		if step.Phase != v1alpha1.StepBackoff || step.NotBefore != nil && t.now.Before(step.NotBefore.Time) || !t.mayRetry(step) {
 			continue
 		}
-		d, again := t.beginStep(v1alpha1.EventRewound, i, fmt.Sprintf("starts again, epoch %d", step.Epoch+1))
-		cause, attempt := cause(step)
-		if attempt == step.Attempt && !steppod.SameSpec(t.spec(step.Name), step.SpecHash) {
-			attempt++ // It was edited since: other work must not carry the same idempotency key.
-		}
-		d.start(again, step.Epoch+1, attempt)
+		d, again := t.beginStep(v1alpha1.EventRewound, i)
+		reason, attempt := cause(step)
+		d.start(again, max(step.Epoch+1, t.asked(step.Name)), attempt)
 		d.event.Epoch = again.Epoch
+		d.say("starts again, epoch %d", again.Epoch)
 		d.state.Rewinds++
 		d.event.Rewind = &v1alpha1.Rewind{
-			Reason:          cause,
+			Reason:          reason,
 			SupersededAfter: step.StartSequence - 1,
 			Steps:           []v1alpha1.RewoundStep{{Step: step.Name, NewEpoch: again.Epoch}},
 		}
 		return d.commit()
 	}
 	return nil
+}
+
+// mayRetry says whether a step in Backoff may start again as far as the order is concerned.
+func (t *turn) mayRetry(step *v1alpha1.StepStatus) bool {
+	d := draft{turn: t, state: StateOf(t.status()), steps: t.status().Steps}
+	over := windingDown(d.state.Cancelled, d.state.Expired) && !step.Finally
+	return d.mayStart() && !over && !step.Removed && !t.rerun.holds(step.Name) && t.graph.node(step.Name).runnable() && d.room() > 0
 }
 
 // cause is why a step in Backoff starts again, and the attempt that its next epoch makes: the same one if the last was
@@ -48,6 +46,8 @@ func cause(step *v1alpha1.StepStatus) (v1alpha1.RewindReason, int64) {
 		return v1alpha1.RewindDisrupted, step.Attempt
 	case v1alpha1.CodeSpecChanged, v1alpha1.CodeSuperseded:
 		return v1alpha1.RewindSpecChanged, step.Attempt + 1
+	case v1alpha1.CodeRewound:
+		return v1alpha1.RewindRequested, step.Attempt + 1
 	default:
 		return v1alpha1.RewindFailed, step.Attempt + 1
 	}

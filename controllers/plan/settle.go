@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -8,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/expression"
 	"workorders.dev/operator/controllers/steppod"
 )
 
@@ -43,36 +46,82 @@ func (t *turn) ended(step *v1alpha1.StepStatus) *steppod.End {
 		return t.end(step)
 	case step.NotBefore == nil || !t.now.Before(step.NotBefore.Time):
 		return &steppod.End{Verdict: steppod.Succeeded}
+	case step.Removed:
+		return steppod.StoppedFor(v1alpha1.CodeRemoved)
 	}
 	return nil
 }
 
 func (t *turn) settleStep(index int, end *steppod.End) *Transition {
 	step, policy := &t.status().Steps[index], t.policy(&t.status().Steps[index])
+	end = checked(end)
 	switch {
+	case step.Removed:
+		return t.settleRemoved(index, end)
 	case end.Verdict == steppod.Succeeded:
 		return t.record(v1alpha1.EventStepSucceeded, index, end, v1alpha1.StepSucceeded, joined("succeeded", firstLine(end.Output)))
-	case t.status().Cancelled:
-		return t.record(v1alpha1.EventStepCancelled, index, end, v1alpha1.StepCancelled, "cancelled")
+	case windingDown(t.status().Cancelled, t.status().Expired) && !step.Finally:
+		return t.record(v1alpha1.EventStepCancelled, index, end, v1alpha1.StepCancelled, "stopped: "+reason(end))
 	case step.Epoch >= steppod.MaxEpoch:
 		return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed,
 			fmt.Sprintf("failed: %s; %d epochs are the most a step can have", reason(end), int64(steppod.MaxEpoch)))
-	case end.Verdict == steppod.Stopped:
-		return t.again(index, end, 0, "stopped: "+reason(end)+"; starts again")
+	case end.Verdict == steppod.Stopped && end.Code != v1alpha1.CodeTimeout:
+		return t.retry(index, end, 0, "stopped: "+reason(end)+"; starts again")
 	case end.Verdict == steppod.Disrupted && step.Disruptions < policy.disruptionLimit:
 		delay := policy.delay(t.order.UID, step, step.Disruptions)
-		return t.again(index, end, delay, fmt.Sprintf("interrupted: %s; disruption %d of %d, starts again in %s",
+		return t.retry(index, end, delay, fmt.Sprintf("interrupted: %s; disruption %d of %d, starts again in %s",
 			reason(end), step.Disruptions+1, policy.disruptionLimit, delay.Round(time.Second)))
+	case end.Verdict == steppod.Failed && policy.final(end.ExitCode):
+		return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed, "failed: "+reason(end)+"; that exit code is not retried")
 	case end.Verdict == steppod.Failed && step.Retries < policy.limit:
 		delay := policy.delay(t.order.UID, step, step.Retries)
-		return t.again(index, end, delay, fmt.Sprintf("failed: %s; retry %d of %d in %s",
+		return t.retry(index, end, delay, fmt.Sprintf("failed: %s; retry %d of %d in %s",
 			reason(end), step.Retries+1, policy.limit, delay.Round(time.Second)))
 	}
 	return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed, "failed: "+reason(end))
 }
 
-// again writes down an attempt that ended badly and is followed by another one after a pause.
-func (t *turn) again(index int, end *steppod.End, delay time.Duration, message string) *Transition {
+// settleRemoved writes down how a step ended that the spec does not hold any more. Its entry keeps nothing but its epoch.
+func (t *turn) settleRemoved(index int, end *steppod.End) *Transition {
+	kind, phase, message := v1alpha1.EventStepCancelled, v1alpha1.StepCancelled, "stopped: it was removed from the spec"
+	if end.Verdict == steppod.Succeeded {
+		kind, phase, message = v1alpha1.EventStepSucceeded, v1alpha1.StepSucceeded, "succeeded, but was removed from the spec"
+	}
+	d, step := t.recording(kind, index, end, phase, message)
+	*step = removed(*step)
+	return d.commit()
+}
+
+// checked is an end whose output fits: one that is a JSON object must be kept whole for conditions to look into it.
+func checked(end *steppod.End) *steppod.End {
+	if end.Verdict != steppod.Succeeded {
+		return end
+	}
+	if _, is := expression.Results(end.Output); !is || inStatus(end.Output) != "" {
+		return end
+	}
+	return with(end, &steppod.End{
+		Verdict: steppod.Failed, Code: v1alpha1.CodeResultsTooLarge,
+		Message: fmt.Sprintf("its output is a JSON object of more than %d bytes: write less, or hand it on through a volume", steppod.MaxOutputInStatus),
+	})
+}
+
+// inStatus is an output as the status keeps it: cut if it is long, but a JSON object only ever whole, without its blanks
+// if need be; empty for an object that is too long all the same.
+func inStatus(output string) string {
+	cut := steppod.Cut(output, steppod.MaxOutputInStatus)
+	if _, is := expression.Results(output); cut == output || !is {
+		return cut
+	}
+	compact := &bytes.Buffer{}
+	if err := json.Compact(compact, []byte(output)); err != nil || steppod.Cut(compact.String(), steppod.MaxOutputInStatus) != compact.String() {
+		return ""
+	}
+	return compact.String()
+}
+
+// retry writes down an attempt that ended badly and is followed by another one after a pause.
+func (t *turn) retry(index int, end *steppod.End, delay time.Duration, message string) *Transition {
 	d, step := t.recording(v1alpha1.EventStepFailed, index, end, v1alpha1.StepBackoff, message)
 	step.NotBefore = wholeSecondAfter(t.now.Add(delay))
 	switch end.Verdict {
@@ -93,7 +142,8 @@ func (t *turn) record(kind v1alpha1.EventType, index int, end *steppod.End, phas
 
 // recording drafts the event that holds an attempt's result, and puts the result into the step's entry.
 func (t *turn) recording(kind v1alpha1.EventType, index int, end *steppod.End, phase v1alpha1.StepPhase, message string) (*draft, *v1alpha1.StepStatus) {
-	d, step := t.beginStep(kind, index, message)
+	d, step := t.beginStep(kind, index)
+	d.say("%s", message)
 	step.Phase = phase
 	step.NotBefore = nil
 	step.CompletionTime = completion(step, end, &d.event.Time)
@@ -109,7 +159,9 @@ func (t *turn) recording(kind v1alpha1.EventType, index int, end *steppod.End, p
 	d.event.Result = result
 	if end.Verdict == steppod.Succeeded {
 		result.Output = end.Output
-		step.Output = steppod.Cut(end.Output, steppod.MaxOutputInStatus)
+		if step.Output = inStatus(end.Output); step.Output != end.Output && strings.HasSuffix(step.Output, "…") {
+			step.Message = "its output is cut here; the event of its success has more"
+		}
 		return d, step
 	}
 	step.Error = &v1alpha1.StepError{Code: end.Code, Message: steppod.Line(reason(end), steppod.MaxErrorMessage)}

@@ -57,14 +57,37 @@ func (l *laws) started(c *cluster, a steppod.Attempt) {
 		}
 	}
 	l.alive[a] = true
-	for _, step := range c.order.Status.Steps {
-		if step.Name == a.Step {
-			return
-		}
-		if step.Phase != v1alpha1.StepSucceeded {
-			l.breach("I4: %v was started while %s is %s", a, step.Name, step.Phase)
+	if c.order.Generation == 1 {
+		l.mayStart(c.order, &c.order.Status, a.Step) // After an edit it may be about to be stopped, as what it needs has changed.
+	}
+}
+
+// mayStart checks I4 when a step starts: all that it needs is done, and if it is of finally, all the rest has ended.
+func (l *laws) mayStart(order *v1alpha1.WorkOrder, status *v1alpha1.WorkOrderStatus, name string) {
+	needs, finally := needsOf(&order.Spec, name)
+	for i := range status.Steps {
+		other := &status.Steps[i]
+		switch done := other.Phase == v1alpha1.StepSucceeded || other.Phase == v1alpha1.StepSkipped; {
+		case slices.Contains(needs, other.Name) && !done:
+			l.breach("I4: %s was started while %s is %s", name, other.Name, other.Phase)
+		case finally && !other.Finally && !settledPhase(other.Phase):
+			l.breach("I4: %s of finally was started while %s is %s", name, other.Name, other.Phase)
 		}
 	}
+}
+
+// needsOf is what a step directly needs, as the user's documentation has it.
+func needsOf(spec *v1alpha1.WorkOrderSpec, name string) (needs []string, finally bool) {
+	for i, step := range spec.Steps {
+		switch {
+		case step.Name != name:
+		case spec.Strategy == v1alpha1.StrategyGraph:
+			return step.DependsOn, false
+		case i > 0:
+			return []string{spec.Steps[i-1].Name}, false
+		}
+	}
+	return nil, slices.ContainsFunc(spec.Finally, func(s v1alpha1.Step) bool { return s.Name == name })
 }
 
 // ended notes how a Pod ended.
@@ -148,55 +171,81 @@ func (l *laws) saved(c *cluster, before, after *v1alpha1.WorkOrder) {
 		l.breach("the duration is %q", s.Duration)
 	}
 	for i := range s.Steps {
-		l.step(b, s, i)
+		l.step(after, b, s, i)
 	}
 	l.advance(b, s)
 	l.fold(c, after)
 }
 
-// step checks one step's entry: I4, I8 and its times.
-func (l *laws) step(before, after *v1alpha1.WorkOrderStatus, i int) {
-	step := &after.Steps[i]
-	at := slices.IndexFunc(before.Steps, func(s v1alpha1.StepStatus) bool { return s.Name == step.Name })
-	if at >= 0 && before.Steps[at].Epoch > step.Epoch {
-		l.breach("I8: the epoch of %s falls from %d to %d", step.Name, before.Steps[at].Epoch, step.Epoch)
+// step checks one step's entry: I3, I4, I8 and its times.
+func (l *laws) step(order *v1alpha1.WorkOrder, before, after *v1alpha1.WorkOrderStatus, i int) {
+	step, was := &after.Steps[i], v1alpha1.StepStatus{}
+	if at := slices.IndexFunc(before.Steps, func(s v1alpha1.StepStatus) bool { return s.Name == step.Name }); at >= 0 {
+		was = before.Steps[at]
 	}
-	if at >= 0 && settledPhase(before.Steps[at].Phase) && !equality.Semantic.DeepEqual(before.Steps[at], *step) {
-		l.breach("I3: the result of %s was changed", step.Name)
+	if was.Epoch > step.Epoch {
+		l.breach("I8: the epoch of %s falls from %d to %d", step.Name, was.Epoch, step.Epoch)
+	}
+	if was.Name != "" && settledPhase(was.Phase) && was.StartTime != nil && was.Epoch == step.Epoch && !step.Removed && !sameResult(was, *step) {
+		l.breach("I3: the result of %s was changed from %s to %s", step.Name, encode(was), encode(step))
 	}
 	if step.CompletionTime != nil && (step.StartTime == nil || step.CompletionTime.Before(step.StartTime)) {
 		l.breach("%s ends before it starts", step.Name)
 	}
-	for _, earlier := range after.Steps[:i] {
-		if step.Phase == v1alpha1.StepRunning && earlier.Phase != v1alpha1.StepSucceeded {
-			l.breach("I4: %s is Running while %s is %s", step.Name, earlier.Name, earlier.Phase)
+	if step.Phase == v1alpha1.StepRunning && (was.Phase != v1alpha1.StepRunning || was.Epoch != step.Epoch) {
+		l.mayStart(order, after, step.Name)
+		if running := runningSteps(after); order.Spec.Parallelism != nil && running > max(int(*order.Spec.Parallelism), runningSteps(before)) {
+			l.breach("%d steps run at once, and %d may", running, *order.Spec.Parallelism)
 		}
 	}
 }
 
-// advance checks that the progress only grows, and by one step at a time.
+// sameResult says whether two entries tell of the same result; whether the step was edited since is not part of it.
+func sameResult(a, b v1alpha1.StepStatus) bool {
+	for _, s := range []*v1alpha1.StepStatus{&a, &b} {
+		s.Outdated, s.Finally, s.Removed, s.SpecHash, s.Agent, s.Attempt = false, false, false, "", "", 0
+	}
+	return equality.Semantic.DeepEqual(a, b)
+}
+
+func runningSteps(s *v1alpha1.WorkOrderStatus) (n int) {
+	for i := range s.Steps {
+		if s.Steps[i].Phase == v1alpha1.StepRunning {
+			n++
+		}
+	}
+	return n
+}
+
+// advance checks that without a rewind or an edit the progress only grows, and by one step at a time.
 func (l *laws) advance(before, after *v1alpha1.WorkOrderStatus) {
-	finished := func(s *v1alpha1.WorkOrderStatus) (done, completed int) {
+	done := func(s *v1alpha1.WorkOrderStatus) (n int) {
 		for _, step := range s.Steps {
 			if step.Phase == v1alpha1.StepSucceeded {
-				done++
-			}
-			if settledPhase(step.Phase) && step.CompletionTime != nil {
-				completed++
+				n++
 			}
 		}
-		return done, completed
+		return n
 	}
-	doneBefore, completedBefore := finished(before)
-	doneAfter, completedAfter := finished(after)
-	if doneAfter < doneBefore {
+	calm := before.Rewinds == after.Rewinds && before.ObservedGeneration == after.ObservedGeneration
+	if calm && done(after) < done(before) {
 		l.breach("progress goes back from %s to %s", before.Progress, after.Progress)
 	}
-	if grown := completedAfter - completedBefore; grown < 0 || grown > 1 {
-		l.breach("%d steps were completed at once", grown)
+	completed := 0
+	for _, was := range before.Steps {
+		at := slices.IndexFunc(after.Steps, func(s v1alpha1.StepStatus) bool { return s.Name == was.Name })
+		if was.PodName != "" && was.Phase == v1alpha1.StepRunning && (at < 0 || after.Steps[at].Phase != v1alpha1.StepRunning) {
+			completed++
+		}
 	}
-	if before.CompletionTime != nil && !before.CompletionTime.Equal(after.CompletionTime) {
+	if completed > 1 {
+		l.breach("%d steps were completed at once", completed)
+	}
+	if calm && before.CompletionTime != nil && !before.CompletionTime.Equal(after.CompletionTime) {
 		l.breach("the completion time was changed")
+	}
+	if before.Rewinds > after.Rewinds {
+		l.breach("I8: rewinds fall from %d to %d", before.Rewinds, after.Rewinds)
 	}
 }
 

@@ -165,7 +165,7 @@ func (o *operator) act(order *v1alpha1.WorkOrder, e plan.Effects) (acted bool) {
 		_ = do(verb, attempt, func() error { return o.post(order, attempt, pod) })
 	}
 	for _, a := range e.Create {
-		post("create", a.Attempt, steppod.Build(order, a.Spec, a.Status))
+		post("create", a.Attempt, steppod.Build(order, a.Spec, a.Status, a.Inputs))
 	}
 	for _, a := range e.Seal {
 		post("seal", a.Attempt, steppod.Seal(order, a.Step, a.Epoch))
@@ -181,6 +181,9 @@ func (o *operator) act(order *v1alpha1.WorkOrder, e plan.Effects) (acted bool) {
 	}
 	for _, p := range e.Delete {
 		_ = do("delete", p.Attempt, func() error { c.deletePod(p.Name, p.UID); return nil })
+	}
+	if e.DeleteOrder {
+		_ = do("delete order", steppod.Attempt{}, func() error { c.deleteOrder(false); return nil })
 	}
 	return acted
 }

@@ -119,6 +119,12 @@ func number(n int64) string {
 	return fmt.Sprint(n)
 }
 
+// String is the trace as it stands.
+func (t *trace) String() string {
+	_ = t.rows.Flush()
+	return t.text.String()
+}
+
 // golden compares the trace with the file in testdata, or writes it there.
 func (t *trace) golden(tb testing.TB, name string) {
 	tb.Helper()

@@ -20,13 +20,16 @@ func Summarize(state v1alpha1.OrderState, steps []v1alpha1.StepStatus, now metav
 		CompletionTime:     state.CompletionTime,
 		Suspended:          state.Suspended,
 		Cancelled:          state.Cancelled,
+		Expired:            state.Expired,
+		Queued:             state.Queued,
+		ActiveSince:        state.ActiveSince,
 		Message:            state.Message,
 		Conditions:         conditions(&state, steps),
 		Steps:              steps,
 	}
-	if len(steps) > 0 {
-		status.Progress = fmt.Sprintf("%d/%d", count(steps, done), len(steps))
-		status.CurrentStep, status.Epoch = current(steps)
+	if counted := present(steps); len(counted) > 0 {
+		status.Progress = fmt.Sprintf("%d/%d", count(counted, done), len(counted))
+		status.CurrentStep, status.Epoch = current(counted)
 	}
 	if state.StartTime != nil {
 		end := now
@@ -42,7 +45,7 @@ func phase(state *v1alpha1.OrderState) v1alpha1.WorkOrderPhase {
 	switch {
 	case state.Outcome != "":
 		return v1alpha1.WorkOrderPhase(state.Outcome)
-	case state.Cancelled:
+	case windingDown(state.Cancelled, state.Expired):
 		return v1alpha1.WorkOrderRunning // Its last Pods are being stopped.
 	case state.Suspended:
 		return v1alpha1.WorkOrderSuspended
@@ -82,6 +85,15 @@ func current(steps []v1alpha1.StepStatus) (string, int64) {
 		step = &steps[len(steps)-1]
 	}
 	return step.Name, step.Epoch
+}
+
+// present are the steps that the spec holds.
+func present(steps []v1alpha1.StepStatus) []v1alpha1.StepStatus {
+	last := len(steps)
+	for last > 0 && steps[last-1].Removed {
+		last-- // Those that were removed stand at the end.
+	}
+	return steps[:last]
 }
 
 func count(steps []v1alpha1.StepStatus, is func(*v1alpha1.StepStatus) bool) (n int) {

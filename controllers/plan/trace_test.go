@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -31,6 +32,24 @@ func (s *simulation) does(after time.Duration, what string, change func(*v1alpha
 func agentOrder() *v1alpha1.WorkOrder {
 	o := order(run("classify"), run("find-plan"), run("implement"), run("test"), run("review"), run("merge"), run("notify"))
 	o.Spec.Retry = &v1alpha1.Retry{Limit: ptr(int32(2))}
+	return o
+}
+
+// diamond is a graph: test and lint come after build, and deploy after both.
+func diamond() *v1alpha1.WorkOrder {
+	o := order(after(run("deploy"), "test", "lint"), after(run("lint"), "build"), after(run("test"), "build"), run("build"))
+	o.Spec.Strategy = v1alpha1.StrategyGraph
+	return o
+}
+
+func after(step v1alpha1.Step, needs ...string) v1alpha1.Step {
+	step.DependsOn = needs
+	return step
+}
+
+// with is an order, changed.
+func with(o *v1alpha1.WorkOrder, change func(*v1alpha1.WorkOrder)) *v1alpha1.WorkOrder {
+	change(o)
 	return o
 }
 
@@ -153,6 +172,91 @@ var traces = []struct {
 				s.tell("user", steppod.Attempt{}, "deletes the order")
 				s.deleteOrder(true)
 			})
+		},
+	},
+	{
+		file: "diamond", heading: "A graph, declared backwards: what is ready runs side by side.",
+		order: diamond(),
+	},
+	{
+		file: "branch-fails", heading: "One branch of a graph fails for good: the other goes on, what needs both is blocked, finally cleans up and cannot save it.",
+		order: with(diamond(), func(o *v1alpha1.WorkOrder) { o.Spec.Finally = []v1alpha1.Step{run("clean-up")} }),
+		pods:  script{"lint": {exits(1, "tabs")}, "test": {{bound, started, {20 * time.Second, func(c *cluster, pod string) { c.exit(pod, 0, "", "") }}}}},
+	},
+	{
+		file: "fail-fast", heading: "The same, failing fast: what runs ends, and nothing new starts.",
+		order: with(diamond(), func(o *v1alpha1.WorkOrder) {
+			o.Spec.FailFast = true
+			o.Spec.Steps = append(o.Spec.Steps, after(run("publish"), "test"))
+		}),
+		pods: script{"lint": {exits(1, "tabs")}, "test": {{bound, started, {20 * time.Second, func(c *cluster, pod string) { c.exit(pod, 0, "", "") }}}}},
+	},
+	{
+		file: "conditions", heading: "What the first step found out decides which of the others run.",
+		order: with(diamond(), func(o *v1alpha1.WorkOrder) {
+			o.Spec.Steps[1].When = `steps["build"].results.lint == true`
+			o.Spec.Steps[2].When = `steps["build"].results.tests > 10`
+		}),
+		pods: script{"build": {succeeds(`{"tests": 12, "lint": false}`)}},
+	},
+	{
+		file: "rewind-finished", heading: "Rewound after its end: test and what comes after it run again, and the rest keeps its results.",
+		order: threeSteps(),
+		story: func(s *simulation) {
+			s.does(time.Minute, "asks for test at epoch 2", func(o *v1alpha1.WorkOrder) {
+				o.Spec.Rewinds = []v1alpha1.RewindRequest{{Step: "test", ToEpoch: 2}}
+			})
+			s.does(2*time.Minute, "takes that out again", func(o *v1alpha1.WorkOrder) { o.Spec.Rewinds = nil })
+		},
+	},
+	{
+		file: "rewind-running", heading: "Rewound while a later step runs: that is stopped first, and its end is in the log.",
+		order: threeSteps(),
+		pods:  script{"deploy": {runsForEver(), succeeds("")}},
+		story: func(s *simulation) {
+			s.does(15*time.Second, "asks for build at epoch 3 and test at epoch 2", func(o *v1alpha1.WorkOrder) {
+				o.Spec.Rewinds = []v1alpha1.RewindRequest{{Step: "build", ToEpoch: 3}, {Step: "test", ToEpoch: 2}}
+			})
+		},
+	},
+	{
+		file: "inserted", heading: "A step is put before ones that have ended: they run again after it.",
+		order: threeSteps(),
+		pods:  script{"deploy": {runsForEver(), succeeds("")}},
+		story: func(s *simulation) {
+			s.does(15*time.Second, "inserts lint before test", func(o *v1alpha1.WorkOrder) {
+				o.Spec.Steps = slices.Insert(o.Spec.Steps, 1, run("lint"))
+			})
+		},
+	},
+	{
+		file: "removed", heading: "The step that runs is removed from the spec, and comes back later: its epochs go on.",
+		order: threeSteps(),
+		pods:  script{"test": {runsForEver(), succeeds("")}, "deploy": {runsForEver(), succeeds("")}},
+		story: func(s *simulation) {
+			s.does(8*time.Second, "removes test", func(o *v1alpha1.WorkOrder) { o.Spec.Steps = slices.Delete(o.Spec.Steps, 1, 2) })
+			s.does(20*time.Second, "puts test back", func(o *v1alpha1.WorkOrder) { o.Spec.Steps = slices.Insert(o.Spec.Steps, 1, run("test")) })
+		},
+	},
+	{
+		file: "deadline", heading: "The order takes too long: what runs is stopped, finally runs. A rewind brings it back, with a deadline anew.",
+		order: with(threeSteps(), func(o *v1alpha1.WorkOrder) {
+			o.Spec.ActiveDeadlineSeconds = ptr(int64(30))
+			o.Spec.Finally = []v1alpha1.Step{run("clean-up")}
+		}),
+		pods: script{"test": {runsForEver(), succeeds("")}},
+		story: func(s *simulation) {
+			s.does(time.Minute, "asks for test at epoch 2", func(o *v1alpha1.WorkOrder) {
+				o.Spec.Rewinds = []v1alpha1.RewindRequest{{Step: "test", ToEpoch: 2}}
+			})
+		},
+	},
+	{
+		file: "cancel-finally", heading: "Cancelled: what runs is stopped, and finally runs all the same.",
+		order: with(threeSteps(), func(o *v1alpha1.WorkOrder) { o.Spec.Finally = []v1alpha1.Step{run("clean-up"), run("notify")} }),
+		pods:  script{"test": {runsForEver()}},
+		story: func(s *simulation) {
+			s.does(20*time.Second, "sets cancel", func(o *v1alpha1.WorkOrder) { o.Spec.Cancel = true })
 		},
 	},
 	{

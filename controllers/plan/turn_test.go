@@ -226,7 +226,7 @@ func TestARewindSaysWhatItMakesVoid(t *testing.T) {
 			t.Errorf("when %s: %s %+v", test.when, diff, next.Event)
 		}
 		wantStep := v1alpha1.StepStatus{Name: "b", Phase: v1alpha1.StepRunning, Epoch: 2, StartSequence: 4, Attempt: test.attempt, StartTime: mt(30),
-			PodName: steppod.Name("order", "uid-1", "b", 2), SpecHash: steppod.SpecHash(&o.Spec.Steps[1])}
+			PodName: steppod.Name("order", "uid-1", "b", 2), SpecHash: steppod.SpecHash(&o.Spec.Steps[1], []string{"a"})}
 		if diff := cmp.Diff(wantStep, o.Status.Steps[1], cmpopts.IgnoreFields(v1alpha1.StepStatus{}, "Retries", "Disruptions")); diff != "" || o.Status.Rewinds != 1 {
 			t.Errorf("when %s: %d rewinds\n%s", test.when, o.Status.Rewinds, diff)
 		}
@@ -316,7 +316,7 @@ func TestAnOrderEndsOnceAllItsStepsHave(t *testing.T) {
 		message   string
 	}{
 		{"all have succeeded", []v1alpha1.StepPhase{"Succeeded", "Succeeded"}, false, "Succeeded", "2 of 2 steps succeeded"},
-		{"one was skipped", []v1alpha1.StepPhase{"Succeeded", "Skipped"}, false, "Succeeded", "2 of 2 steps succeeded"},
+		{"one was skipped", []v1alpha1.StepPhase{"Succeeded", "Skipped"}, false, "Succeeded", "2 of 2 steps done, 1 skipped"},
 		{"one failed", []v1alpha1.StepPhase{"Succeeded", "Failed", "Blocked"}, false, "Failed", "b failed: why; 1 of 3 steps done"},
 		{"one was blocked by nobody", []v1alpha1.StepPhase{"Blocked"}, false, "Failed", "failed; 0 of 1 step done"},
 		{"it was cancelled", []v1alpha1.StepPhase{"Succeeded", "Cancelled"}, true, "Cancelled", "cancelled, 1 of 2 steps done"},
@@ -343,42 +343,48 @@ func TestAnOrderEndsOnceAllItsStepsHave(t *testing.T) {
 	}
 }
 
-func TestAWaitThatWasEditedStartsAnewInItsEpoch(t *testing.T) {
+func TestAWaitThatWasEditedStartsAnewAtOnce(t *testing.T) {
 	o := newOrder()
 	o.Spec.Steps = []v1alpha1.Step{{Name: "a", Wait: &v1alpha1.Wait{Seconds: 3600}}}
 	o, _ = moved(t, o, World{}, 0)
-	o, next := moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Wait.Seconds = 5 }), World{}, 10)
-	if step := o.Status.Steps[0]; next.Event.Type != v1alpha1.EventSpecObserved || step.Epoch != 1 || !step.NotBefore.Equal(mt(15)) {
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Wait.Seconds = 5 }), World{}, 10)
+	o, next := moved(t, o, World{}, 10)
+	if step := o.Status.Steps[0]; next.Event.Type != v1alpha1.EventRewound || step.Epoch != 2 || !step.NotBefore.Equal(mt(15)) {
 		t.Errorf("%s: ends at %v", next.Event.Type, o.Status.Steps[0].NotBefore)
 	}
 }
 
-func TestAStepThatIsMendedBeforeItHasAPodGoesOnInItsEpoch(t *testing.T) {
+func TestAStepThatIsEditedBeforeItHasAPodGoesToItsNextEpochOnceItsNameIsTaken(t *testing.T) {
 	refused := World{Refusals: map[steppod.Attempt]Refusal{{Step: "a", Epoch: 1}: {Generation: 1, RetryAt: at(60), Why: v1alpha1.StepError{Code: v1alpha1.CodePodSecurity}}}}
 	o, _ := moved(t, accepted(t), refused, 1)
 	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "registry/agent:2" }), refused, 2)
-	if step := o.Status.Steps[0]; step.Epoch != 1 || step.Error != nil || step.StartSequence != 1 {
-		t.Errorf("it is %+v", step)
-	}
-	if next := Next(o, refused, at(3)); next != nil {
-		t.Errorf("a refusal of what is no longer asked for is heeded: %s", next.Event.Message)
-	}
-	if effects := effectsOf(Act(o, refused, at(3))); !cmp.Equal(effects, []string{"create a/1"}) {
+	if effects := effectsOf(Act(o, refused, at(3))); !cmp.Equal(effects, []string{"seal a/1"}) {
 		t.Errorf("what is done: %v", effects)
+	}
+	o, next := moved(t, o, ending("a", 1, *steppod.StoppedFor(v1alpha1.CodeSuperseded)), 4)
+	if next.Event.Type != v1alpha1.EventStepFailed || next.Event.Error.Code != v1alpha1.CodeSpecChanged {
+		t.Errorf("it says %+v", next.Event)
+	}
+	o, next = moved(t, o, World{}, 4)
+	if next.Event.Type != v1alpha1.EventRewound || brief(&o.Status) != "Running a:Running/2 b:Pending c:Pending" || o.Status.Steps[0].Outdated {
+		t.Errorf("then it says %+v", next.Event)
 	}
 }
 
-func TestWhatAPodOfTheOldSpecDidIsNotTheResult(t *testing.T) {
+func TestWhatTheOldSpecBroughtAboutIsInTheLogAndThenVoid(t *testing.T) {
 	o := accepted(t)
 	old := o.Status.Steps[0].SpecHash
 	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "registry/agent:2" }), World{}, 2)
 	late := saying("a", 1, steppod.Report{SpecHash: old, Started: true, End: &fine})
 	o, next := moved(t, o, late, 3)
-	if next.Event.Type != v1alpha1.EventStepFailed || next.Event.Error.Code != v1alpha1.CodeSpecChanged {
+	if next.Event.Type != v1alpha1.EventStepSucceeded || brief(&o.Status) != "Running a:Succeeded/1 b:Pending c:Pending" {
 		t.Errorf("it says %+v", next.Event)
 	}
 	if o, next = moved(t, o, late, 4); next.Event.Type != v1alpha1.EventRewound || o.Status.Steps[0].Attempt != 2 {
 		t.Errorf("then it says %+v", next.Event)
+	}
+	if strange := saying("a", 2, steppod.Report{SpecHash: old, Started: true, End: &fine}); Next(o, strange, at(5)).Event.Type != v1alpha1.EventStepFailed {
+		t.Error("what a Pod of another spec did is taken for the result")
 	}
 }
 
@@ -427,7 +433,7 @@ func TestWhatHoldsAnOrderUpIsSaidWhateverElseHappens(t *testing.T) {
 			t.Errorf("Ready says %q", c.Message)
 		}
 	}
-	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Name = "moved" }), refused(2), 3)
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Strategy = "Backwards" }), refused(2), 3)
 	stalled := o.Status.Message
 	o, _ = moved(t, o, ending("a", 1, fine), 4)
 	if o.Status.Message != "a succeeded: first line; "+stalled {

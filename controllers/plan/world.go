@@ -13,6 +13,8 @@ type World struct {
 	Pods map[steppod.Attempt]steppod.Report
 	// Refusals are the attempts whose Pod the API server refuses.
 	Refusals map[steppod.Attempt]Refusal
+	// Queued is the order's place in the line of those that wait until they may run, rounded up; 0 if it may.
+	Queued int32
 }
 
 // Refusal is why the API server refuses a Pod, and when it is worth asking again.

@@ -11,8 +11,22 @@ import (
 	"workorders.dev/operator/api/v1alpha1"
 )
 
-// Build is the Pod that does a step of the order in the epoch and attempt of its status. The step must have a run.
-func Build(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.StepStatus) *corev1.Pod {
+// FinallyTimeout is the timeoutSeconds of a step of finally that says nothing else, so that none can hold up the end of an
+// order for ever.
+const FinallyTimeout = 600
+
+// Timeout is how many seconds an attempt of the step may take; nil means no limit.
+func Timeout(step *v1alpha1.Step, finally bool) *int64 {
+	if step.TimeoutSeconds == nil && finally {
+		seconds := int64(FinallyTimeout)
+		return &seconds
+	}
+	return step.TimeoutSeconds
+}
+
+// Build is the Pod that does a step of the order in the epoch and attempt of its status, with the outputs of the steps
+// named as its inputs. The step must have a run.
+func Build(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.StepStatus, inputs []string) *corev1.Pod {
 	settings := order.Spec.Pod
 	if settings == nil {
 		settings = &v1alpha1.PodSettings{}
@@ -23,8 +37,11 @@ func Build(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.Step
 	pod.Annotations[AnnotationSpecHash] = status.SpecHash
 	pod.Finalizers = []string{Finalizer}
 	pod.Spec = podSpec(settings)
-	pod.Spec.ActiveDeadlineSeconds = step.TimeoutSeconds
-	pod.Spec.Containers = []corev1.Container{container(order, step, status)}
+	pod.Spec.ActiveDeadlineSeconds = Timeout(step, status.Finally)
+	pod.Spec.Containers = []corev1.Container{container(order, step, status, inputs)}
+	if order.Spec.Workspace != nil {
+		share(order, &pod.Spec)
+	}
 	return pod
 }
 
@@ -106,7 +123,7 @@ func podSpec(settings *v1alpha1.PodSettings) corev1.PodSpec {
 	}
 }
 
-func container(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.StepStatus) corev1.Container {
+func container(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.StepStatus, inputs []string) corev1.Container {
 	run := step.Run
 	return corev1.Container{
 		Name:                     ContainerName,
@@ -115,7 +132,7 @@ func container(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.
 		Command:                  run.Command,
 		Args:                     run.Args,
 		WorkingDir:               run.WorkingDir,
-		Env:                      environment(order, step, status),
+		Env:                      environment(order, step, status, inputs),
 		EnvFrom:                  run.EnvFrom,
 		Resources:                run.Resources,
 		VolumeMounts:             run.VolumeMounts,
@@ -125,7 +142,7 @@ func container(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.
 }
 
 // environment is what a step is told. The operator's variables come first, so that the user's may refer to them.
-func environment(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.StepStatus) []corev1.EnvVar {
+func environment(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha1.StepStatus, inputs []string) []corev1.EnvVar {
 	env := []corev1.EnvVar{
 		{Name: "WORKORDER_NAME", Value: order.Name},
 		{Name: "WORKORDER_UID", Value: string(order.UID)},
@@ -137,7 +154,20 @@ func environment(order *v1alpha1.WorkOrder, step *v1alpha1.Step, status *v1alpha
 	for _, param := range order.Spec.Params {
 		env = append(env, corev1.EnvVar{Name: Variable("PARAM", param.Name), Value: verbatim(param.Value)})
 	}
+	for _, input := range inputs {
+		env = append(env, corev1.EnvVar{Name: Variable("STEP", input) + "_OUTPUT", Value: verbatim(outputOf(order, input))})
+	}
 	return append(env, step.Run.Env...)
+}
+
+// outputOf is the output of a step that has succeeded, as the status keeps it; empty for one that was skipped.
+func outputOf(order *v1alpha1.WorkOrder, step string) string {
+	for i := range order.Status.Steps {
+		if s := &order.Status.Steps[i]; s.Name == step && s.Phase == v1alpha1.StepSucceeded {
+			return s.Output
+		}
+	}
+	return ""
 }
 
 // verbatim doubles every dollar sign, which Kubernetes makes single again, so that a value arrives byte for byte and

@@ -75,14 +75,14 @@ func TestThePodOfAStepHasAllThatItsOrderSays(t *testing.T) {
 			}},
 		},
 	}
-	if diff := cmp.Diff(want, Build(order, &order.Spec.Steps[0], second)); diff != "" {
+	if diff := cmp.Diff(want, Build(order, &order.Spec.Steps[0], second, nil)); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestAPodHasNoRightsAndNoDeadlineUnlessItsOrderSaysSo(t *testing.T) {
 	order := testOrder()
-	pod := Build(order, &order.Spec.Steps[0], second)
+	pod := Build(order, &order.Spec.Steps[0], second, nil)
 	if token := pod.Spec.AutomountServiceAccountToken; token == nil || *token {
 		t.Error("the step is given a token")
 	}
@@ -98,7 +98,7 @@ func TestNobodyButTheOperatorSetsItsLabelsAndAnnotations(t *testing.T) {
 	order := testOrder()
 	theirs := map[string]string{LabelOrderUID: "stolen", LabelEpoch: "99", "workorders.dev/other": "x", AnnotationStopped: "Cancelled", "fine": "yes"}
 	order.Spec.Pod = &v1alpha1.PodSettings{Labels: theirs, Annotations: theirs}
-	pod := Build(order, &order.Spec.Steps[0], second)
+	pod := Build(order, &order.Spec.Steps[0], second, nil)
 	want := map[string]string{LabelOrder: "add-dark-mode", LabelOrderUID: "uid-1", LabelStep: "build", LabelEpoch: "3", "fine": "yes"}
 	if diff := cmp.Diff(want, pod.Labels); diff != "" {
 		t.Error("labels:", diff)
@@ -136,7 +136,7 @@ func TestNoOtherFieldOfAPodIsEverSet(t *testing.T) {
 		fill.Fill(order.Spec.Pod)
 		fill.Fill(order.Spec.Steps[0].Run)
 		fill.Fill(&order.Spec.Steps[0].TimeoutSeconds)
-		pod := Build(order, &order.Spec.Steps[0], second)
+		pod := Build(order, &order.Spec.Steps[0], second, nil)
 		checkFields(t, pod.Spec, podFields)
 		checkFields(t, pod.Spec.Containers[0], containerFields)
 		checkFields(t, pod.Spec.Volumes[0].VolumeSource, volumeFields)
@@ -211,8 +211,9 @@ func TestTheDigestOfASpecChangesWithTheWorkAndWithNothingElse(t *testing.T) {
 	base := func() *v1alpha1.Step {
 		return &v1alpha1.Step{Name: "build", Run: &v1alpha1.Run{Image: "registry/agent:1", Args: []string{"go"}}}
 	}
-	const golden = "v1-tdignk32nrih"
-	if got := SpecHash(base()); got != golden {
+	const golden = "v2-gz4pwdyzp256"
+	needs := []string{"fetch", "configure"}
+	if got := SpecHash(base(), needs); got != golden {
 		t.Errorf("the digest is %s and was %s: every running step of every order would start again at the next update of the operator; raise hashVersion", got, golden)
 	}
 	changes := map[string]func(*v1alpha1.Step){
@@ -222,10 +223,12 @@ func TestTheDigestOfASpecChangesWithTheWorkAndWithNothingElse(t *testing.T) {
 		"the timeout":     func(s *v1alpha1.Step) { s.TimeoutSeconds = ptr(int64(5)) },
 		"a wait instead":  func(s *v1alpha1.Step) { s.Run, s.Wait = nil, &v1alpha1.Wait{} },
 		"a limit":         func(s *v1alpha1.Step) { s.Run.Resources.Limits = corev1.ResourceList{"cpu": resource.MustParse("1")} },
+		"the condition":   func(s *v1alpha1.Step) { s.When = "true" },
+		"an input":        func(s *v1alpha1.Step) { s.Inputs = []string{"fetch"} },
 		"the working dir": func(s *v1alpha1.Step) { s.Run.WorkingDir = "/" },
 	}
 	for what, change := range changes {
-		if step := base(); SameSpec(func() *v1alpha1.Step { change(step); return step }(), golden) {
+		if step := base(); SameSpec(func() *v1alpha1.Step { change(step); return step }(), needs, golden) {
 			t.Errorf("%s is edited unnoticed", what)
 		}
 	}
@@ -235,13 +238,81 @@ func TestTheDigestOfASpecChangesWithTheWorkAndWithNothingElse(t *testing.T) {
 		"the start timeout": func(s *v1alpha1.Step) { s.StartTimeoutSeconds = ptr(int64(9)) },
 		"an empty list":     func(s *v1alpha1.Step) { s.Run.Env = []corev1.EnvVar{} },
 	} {
-		if step := base(); !SameSpec(func() *v1alpha1.Step { change(step); return step }(), golden) {
+		if step := base(); !SameSpec(func() *v1alpha1.Step { change(step); return step }(), needs, golden) {
 			t.Errorf("%s makes it other work", what)
 		}
 	}
-	for _, unknown := range []string{"", "v2-something", "v10-something"} {
-		if !SameSpec(base(), unknown) {
+	for _, others := range [][]string{nil, {"fetch"}, {"fetch", "configure", "more"}} {
+		if SameSpec(base(), others, golden) {
+			t.Errorf("that it needs %v instead is unnoticed", others)
+		}
+	}
+	if !SameSpec(base(), []string{"configure", "fetch"}, golden) {
+		t.Error("the order of what it needs makes it other work")
+	}
+	for _, unknown := range []string{"", "v1-something", "v20-something"} {
+		if !SameSpec(base(), needs, unknown) {
 			t.Errorf("a digest %q of another operator is taken for an edit", unknown)
 		}
+	}
+}
+
+func TestAStepGetsTheOutputsOfItsInputsByteForByte(t *testing.T) {
+	order := testOrder()
+	order.Status.Steps = []v1alpha1.StepStatus{
+		{Name: "find-plan", Phase: v1alpha1.StepSucceeded, Output: "costs $5\n$(HOME)"},
+		{Name: "lint", Phase: v1alpha1.StepSkipped},
+	}
+	env := map[string]string{}
+	for _, v := range Build(order, &order.Spec.Steps[0], second, []string{"find-plan", "lint"}).Spec.Containers[0].Env {
+		env[v.Name] = expand(v.Value)
+	}
+	if got, found := env["STEP_FIND_PLAN_OUTPUT"]; got != "costs $5\n$(HOME)" || !found {
+		t.Errorf("find-plan's arrives as %q", got)
+	}
+	if got, found := env["STEP_LINT_OUTPUT"]; got != "" || !found {
+		t.Errorf("that of a step that was skipped arrives as %q", got)
+	}
+}
+
+func TestAStepOfFinallyHasATimeoutUnlessItSaysOtherwise(t *testing.T) {
+	order, status := testOrder(), *second
+	status.Finally = true
+	step := order.Spec.Steps[0]
+	step.TimeoutSeconds = nil
+	if got := Build(order, &step, &status, nil).Spec.ActiveDeadlineSeconds; got == nil || *got != FinallyTimeout {
+		t.Errorf("it has %v", got)
+	}
+	step.TimeoutSeconds = ptr(int64(5))
+	if got := Build(order, &step, &status, nil).Spec.ActiveDeadlineSeconds; *got != 5 {
+		t.Errorf("it has %d", *got)
+	}
+}
+
+func TestStepsThatShareAWorkspaceMountItAndShareANode(t *testing.T) {
+	order := testOrder()
+	order.Spec.Workspace = &v1alpha1.Workspace{Storage: resource.MustParse("1Gi")}
+	own := corev1.PodAffinityTerm{TopologyKey: "zone"}
+	order.Spec.Pod = &v1alpha1.PodSettings{Affinity: &corev1.Affinity{PodAffinity: &corev1.PodAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{own},
+	}}}
+	before := order.DeepCopy()
+	pod := Build(order, &order.Spec.Steps[0], second, nil)
+	if !cmp.Equal(before, order) {
+		t.Error("the order was changed")
+	}
+	claim := Workspace(order)
+	if mount := pod.Spec.Containers[0].VolumeMounts[0]; mount.MountPath != "/workspace" || mount.Name != pod.Spec.Volumes[len(pod.Spec.Volumes)-1].Name {
+		t.Errorf("it is mounted as %+v", mount)
+	}
+	if source := pod.Spec.Volumes[len(pod.Spec.Volumes)-1].PersistentVolumeClaim; source == nil || source.ClaimName != claim.Name {
+		t.Errorf("it is %+v", source)
+	}
+	terms := pod.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+	if len(terms) != 2 || !cmp.Equal(terms[0], own) || terms[1].TopologyKey != "kubernetes.io/hostname" || pod.Labels[LabelOrderUID] != terms[1].LabelSelector.MatchLabels[LabelOrderUID] {
+		t.Errorf("the nodes it may run on: %+v", terms)
+	}
+	if !cmp.Equal(claim.OwnerReferences, OwnedBy(order)) || claim.Spec.Resources.Requests.Storage().String() != "1Gi" || len(claim.Name) > 63 {
+		t.Errorf("the claim is %+v", claim)
 	}
 }

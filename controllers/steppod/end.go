@@ -119,13 +119,25 @@ func stop(pod *corev1.Pod) *End {
 		return nil
 	case v1alpha1.CodeStartTimeout:
 		return &End{Verdict: Disrupted, Code: code, Message: "its container did not start in time"}
-	case v1alpha1.CodeCancelled:
-		return &End{Verdict: Stopped, Code: code, Message: "the order was cancelled"}
-	case v1alpha1.CodeSpecChanged:
-		return &End{Verdict: Stopped, Code: code, Message: "its spec was changed"}
 	default:
+		return StoppedFor(code)
+	}
+}
+
+// StoppedFor is the end of an attempt that the operator stopped for the given reason, before or after its Pod was made.
+func StoppedFor(code v1alpha1.ErrorCode) *End {
+	message, known := map[v1alpha1.ErrorCode]string{
+		v1alpha1.CodeCancelled:        "the order was cancelled",
+		v1alpha1.CodeDeadlineExceeded: "the order took longer than its deadline",
+		v1alpha1.CodeSpecChanged:      "its spec, or what it depends on, was changed",
+		v1alpha1.CodeRewound:          "a rewind was asked for",
+		v1alpha1.CodeRemoved:          "it was removed from the spec",
+		v1alpha1.CodeTimeout:          "it took longer than its timeout",
+	}[code]
+	if !known {
 		return &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was not wanted any more"}
 	}
+	return &End{Verdict: Stopped, Code: code, Message: message}
 }
 
 // disruption is why a Pod was interrupted, or nil if it ended by itself.

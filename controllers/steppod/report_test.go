@@ -17,7 +17,7 @@ var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
 // lived is the Pod of build's third epoch after all of that has happened to it.
 func lived(life ...func(*corev1.Pod)) *corev1.Pod {
 	order := testOrder()
-	pod := Build(order, &order.Spec.Steps[0], second)
+	pod := Build(order, &order.Spec.Steps[0], second, nil)
 	pod.CreationTimestamp = metav1.NewTime(noon)
 	pod.Status.Phase = corev1.PodPending
 	for _, happen := range life {
@@ -149,7 +149,7 @@ var ends = []struct {
 		&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start in time"}},
 	{"its order was cancelled", life{terminated(143, "", "bye"), stoppedAs("Cancelled"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
 		&End{Verdict: Stopped, Code: v1alpha1.CodeCancelled, Message: "the order was cancelled", Output: "bye", ExitCode: ptr(int32(143)), Finished: at}},
-	{"its step was edited", life{stoppedAs("SpecChanged"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSpecChanged, Message: "its spec was changed"}},
+	{"its step was edited", life{stoppedAs("SpecChanged"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSpecChanged, Message: "its spec, or what it depends on, was changed"}},
 	{"it was not wanted", life{stoppedAs("Superseded"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was not wanted any more"}},
 	{"it was stopped for a reason of tomorrow", life{stoppedAs("Boredom"), deleted(0, 0)}, &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was not wanted any more"}},
 	{"it only takes a name", life{gated}, &End{Verdict: Stopped, Code: v1alpha1.CodeSuperseded, Message: "it was stopped before its Pod was made"}},

@@ -1,0 +1,170 @@
+package plan
+
+import (
+	"slices"
+
+	"workorders.dev/operator/api/v1alpha1"
+)
+
+// graph is the steps of a spec in the order in which they run, and what each of them needs. What a step needs stands
+// before it; among steps that could change places, the one that is declared first comes first; finally comes last.
+type graph struct {
+	nodes []node
+	index map[string]int
+	// conditional says whether any step has a condition.
+	conditional bool
+	// tangled is how many steps at the end of all but finally are in a cycle, behind one, or need a step that there is not.
+	tangled int
+}
+
+// node is a step, and what must be done before it can start.
+type node struct {
+	*v1alpha1.Step
+	// needs are the names of the steps that it directly needs.
+	needs []string
+	// finally: it runs when all steps that are not of finally have ended, however they did.
+	finally bool
+}
+
+// graphOf is the graph of a spec. It is total: what cannot be brought into order comes as it is declared.
+func graphOf(spec *v1alpha1.WorkOrderSpec) graph {
+	g := graph{nodes: make([]node, 0, len(spec.Steps)+len(spec.Finally))}
+	for i := range spec.Steps {
+		n := node{Step: &spec.Steps[i]}
+		switch {
+		case spec.Strategy == v1alpha1.StrategyGraph:
+			n.needs = n.DependsOn
+		case i > 0:
+			n.needs = []string{spec.Steps[i-1].Name}
+		}
+		g.nodes = append(g.nodes, n)
+	}
+	if spec.Strategy == v1alpha1.StrategyGraph {
+		g.sort()
+	}
+	for i := range spec.Finally {
+		g.nodes = append(g.nodes, node{Step: &spec.Finally[i], finally: true})
+	}
+	g.index = indexOf(g.nodes)
+	g.conditional = slices.ContainsFunc(g.nodes, func(n node) bool { return n.When != "" })
+	return g
+}
+
+// indexOf is where each step is; the first, if several have the same name.
+func indexOf(nodes []node) map[string]int {
+	index := make(map[string]int, len(nodes))
+	for i := range nodes {
+		if _, taken := index[nodes[i].Name]; !taken {
+			index[nodes[i].Name] = i
+		}
+	}
+	return index
+}
+
+// sort brings the nodes into the order in which they run: again and again the first declared of those that need nothing
+// that is not yet placed (Kahn, 1962).
+func (g *graph) sort() {
+	index := indexOf(g.nodes)
+	missing := make([]int, len(g.nodes)) // How many of its needs are not placed yet.
+	dependants := make([][]int, len(g.nodes))
+	var ready []int
+	for i := range g.nodes {
+		missing[i] = len(g.nodes[i].needs)
+		for _, need := range g.nodes[i].needs {
+			if j, known := index[need]; known {
+				dependants[j] = append(dependants[j], i)
+			}
+		}
+		if missing[i] == 0 {
+			ready = append(ready, i)
+		}
+	}
+	sorted := make([]node, 0, len(g.nodes))
+	for len(ready) > 0 {
+		i := ready[0]
+		ready = ready[1:]
+		sorted = append(sorted, g.nodes[i])
+		for _, j := range dependants[i] {
+			if missing[j]--; missing[j] == 0 {
+				at, _ := slices.BinarySearch(ready, j)
+				ready = slices.Insert(ready, at, j)
+			}
+		}
+	}
+	g.tangled = len(g.nodes) - len(sorted)
+	for i := range g.nodes {
+		if missing[i] > 0 {
+			sorted = append(sorted, g.nodes[i])
+		}
+	}
+	g.nodes = sorted
+}
+
+// node is the step of that name, or nil if the spec has none.
+func (g *graph) node(name string) *node {
+	if i, found := g.index[name]; found {
+		return &g.nodes[i]
+	}
+	return nil
+}
+
+// before are the names of all steps that a step comes after, in the order in which they run.
+func (g *graph) before(name string) []string {
+	wanted := map[string]bool{}
+	until, found := g.index[name]
+	if !found {
+		return nil
+	}
+	last := &g.nodes[until]
+	for _, need := range last.needs {
+		wanted[need] = true
+	}
+	var names []string
+	for i := until - 1; i >= 0; i-- {
+		n := &g.nodes[i]
+		if !wanted[n.Name] && (!last.finally || n.finally) {
+			continue
+		}
+		names = append(names, n.Name)
+		for _, need := range n.needs {
+			wanted[need] = true
+		}
+	}
+	slices.Reverse(names)
+	return names
+}
+
+// cycle is a way from a step back to itself along what each needs; nil if there is none.
+func (g *graph) cycle() []string {
+	steps := 0
+	for steps < len(g.nodes) && !g.nodes[steps].finally {
+		steps++
+	}
+	tangled := indexOf(g.nodes[steps-g.tangled : steps])
+	for i := steps - g.tangled; i < steps; i++ {
+		var way []string
+		for name := g.nodes[i].Name; ; {
+			if from := slices.Index(way, name); from >= 0 {
+				return append(way[from:], name)
+			}
+			way = append(way, name)
+			next := slices.IndexFunc(g.node(name).needs, func(need string) bool { _, is := tangled[need]; return is })
+			if next < 0 {
+				break // It only needs what there is not.
+			}
+			name = g.node(name).needs[next]
+		}
+	}
+	return nil
+}
+
+// inputs are the steps whose outputs a step gets.
+func (n *node) inputs() []string {
+	if n.Inputs != nil {
+		return n.Inputs
+	}
+	return n.needs
+}
+
+// runnable says whether the step can be started: it says what to do.
+func (n *node) runnable() bool { return n != nil && (n.Run != nil || n.Wait != nil) }
