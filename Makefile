@@ -48,7 +48,7 @@ build: ## Build bin/workorder-operator
 .PHONY: generate
 generate: ## Write the code and manifests that follow from types and markers
 	$(begin)
-	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd:maxDescLen=300 paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd:maxDescLen=260 paths=./api/... output:crd:artifacts:config=config/crd/bases
 	if [ -d controllers ]; then
 		$(CONTROLLER_GEN) rbac:roleName=workorder-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
 	fi

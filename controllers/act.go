@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -38,6 +40,9 @@ func (r *WorkOrderReconciler) act(ctx context.Context, order *v1alpha1.WorkOrder
 	for _, pod := range effects.Delete {
 		failures = append(failures, r.deletePod(ctx, order, pod.Name, client.Preconditions{UID: &pod.UID}))
 	}
+	if effects.DeleteOrder {
+		failures = append(failures, r.deleteOrder(ctx, order))
+	}
 	if err := errors.Join(failures...); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -62,6 +67,17 @@ func (r *WorkOrderReconciler) provide(ctx context.Context, order *v1alpha1.WorkO
 		refused, failures = refused || no, append(failures, err)
 	}
 	return refused, errors.Join(failures...)
+}
+
+// deleteOrder deletes an order that has outlived its ttlSecondsAfterFinished, unless it was changed meanwhile: somebody may
+// just have asked for it to run again.
+func (r *WorkOrderReconciler) deleteOrder(ctx context.Context, order *v1alpha1.WorkOrder) error {
+	err := r.Delete(ctx, order, client.PropagationPolicy(metav1.DeletePropagationBackground),
+		client.Preconditions{UID: &order.UID, ResourceVersion: &order.ResourceVersion})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("delete the order, whose time to live is over: %w", err)
+	}
+	return nil
 }
 
 // isCurrent asks the API server whether the order is still the one in hand. Its deletion is a new generation too.
@@ -91,6 +107,11 @@ func (r *WorkOrderReconciler) create(ctx context.Context, order *v1alpha1.WorkOr
 	if !saved {
 		if _, exists, err := r.livePod(ctx, order, start.Attempt); err != nil || exists {
 			return false, err // The cache has not seen it yet.
+		}
+	}
+	if order.Spec.Workspace != nil {
+		if refused, err := r.makeWorkspace(ctx, order, start.Attempt); refused || err != nil {
+			return refused, err
 		}
 	}
 	return r.post(ctx, order, start.Attempt, steppod.Build(order, start.Spec, start.Status, start.Inputs))

@@ -26,6 +26,8 @@ type remembered struct {
 	refused map[steppod.Attempt]plan.Refusal
 	// writes are this process's newest writes to the order's Pods that the cache has not shown yet, by name.
 	writes map[string]podWrite
+	// workspace: its workspace has been made.
+	workspace bool
 	// unwritten counts the tries, in a row, at an event that could not be written.
 	unwritten int
 }
@@ -151,4 +153,19 @@ func (m *memory) written(key types.NamespacedName, uid types.UID) {
 	if known := m.orders[key]; known != nil && known.uid == uid {
 		known.unwritten = 0
 	}
+}
+
+// hasWorkspace says whether the order's workspace is known to exist.
+func (m *memory) hasWorkspace(key types.NamespacedName, uid types.UID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.orders[key]
+	return known != nil && known.uid == uid && known.workspace
+}
+
+// madeWorkspace remembers that it does.
+func (m *memory) madeWorkspace(key types.NamespacedName, uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of(key, uid).workspace = true
 }

@@ -42,7 +42,7 @@ func (r *WorkOrderReconciler) post(ctx context.Context, order *v1alpha1.WorkOrde
 		r.memory.wrote(key, order.UID, pod, true, r.Clock.Now())
 		return false, nil
 	}
-	why, no := refusal(err, pod.Name)
+	why, no := refusal(err, "Pod", pod.Name)
 	if !no {
 		return false, fmt.Errorf("create Pod %s: %w", pod.Name, err)
 	}

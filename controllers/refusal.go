@@ -11,14 +11,14 @@ import (
 	"workorders.dev/operator/controllers/steppod"
 )
 
-// refusal says why the API server refuses a Pod, in words for people. It reports false for errors that are no refusal
+// refusal says why the API server refuses an object of that kind and name, a Pod mostly, in words for people. It reports false for errors that are no refusal
 // but trouble of the API server's own, which a simple retry gets over.
-func refusal(err error, pod string) (v1alpha1.StepError, bool) {
+func refusal(err error, kind, name string) (v1alpha1.StepError, bool) {
 	text := err.Error()
 	code := v1alpha1.ErrorCode("")
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return v1alpha1.StepError{Code: v1alpha1.CodeNameConflict, Message: "a Pod called " + pod + " exists that is not the order's: delete it"}, true
+		return v1alpha1.StepError{Code: v1alpha1.CodeNameConflict, Message: "a " + kind + " called " + name + " exists that is not the order's: delete it"}, true
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err): // Nothing else is looked up.
 		code = v1alpha1.CodeNamespaceTerminating
 	case strings.Contains(text, "exceeded quota"), strings.Contains(text, "failed quota"):

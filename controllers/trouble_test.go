@@ -169,7 +169,7 @@ var _ = Describe("A step without a Pod in an order that is cancelled", func() {
 		Expect(c.order.Status.Cancelled).To(BeTrue())
 		Expect(c.pod(ctx, "only").Spec.SchedulingGates).To(ConsistOf(HaveField("Name", steppod.GateSealed)))
 
-		pod := steppod.Build(late, &late.Spec.Steps[0], &late.Status.Steps[0])
+		pod := steppod.Build(late, &late.Spec.Steps[0], &late.Status.Steps[0], nil)
 		Expect(c.Create(ctx, pod)).To(MatchError(ContainSubstring("already exists")))
 		c.turn(ctx)
 		Expect(c.step("only").Phase).To(Equal(v1alpha1.StepCancelled))

@@ -22,7 +22,7 @@ import (
 	"workorders.dev/operator/controllers/steppod"
 )
 
-// +kubebuilder:rbac:groups=workorders.dev,resources=workorders,verbs=get;list;watch
+// +kubebuilder:rbac:groups=workorders.dev,resources=workorders,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups=workorders.dev,resources=workorders/status,verbs=patch
 // +kubebuilder:rbac:groups=workorders.dev,resources=progressevents,verbs=create;get
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
