@@ -40,7 +40,7 @@ func (d *draft) blockRest() {
 			cause = step.Name
 		case step.Phase == v1alpha1.StepPending && cause != "":
 			step.Phase = v1alpha1.StepBlocked
-			step.Message = "needs " + cause + ", which failed"
+			step.Message = steppod.Line("needs "+cause+", which failed", steppod.MaxMessage)
 		}
 	}
 }
@@ -53,7 +53,7 @@ func (d *draft) startReady() {
 	for i := range d.steps {
 		step := &d.steps[i]
 		if step.Phase == v1alpha1.StepPending && d.runnable(step.Name) != nil {
-			d.start(step, 1, 1)
+			d.start(step, step.Epoch+1, step.Attempt+1)
 		}
 		if !done(step) {
 			return
@@ -67,7 +67,7 @@ func (d *draft) start(step *v1alpha1.StepStatus, epoch, attempt int64) {
 	spec := d.spec(step.Name)
 	*step = v1alpha1.StepStatus{
 		Name:          step.Name,
-		Agent:         spec.Agent,
+		Agent:         steppod.Line(spec.Agent, steppod.MaxMessage), // Unlike a name it may be any text.
 		Phase:         v1alpha1.StepRunning,
 		Epoch:         epoch,
 		StartSequence: d.event.Sequence,
