@@ -80,13 +80,13 @@ func (r *WorkOrderReconciler) deleteOrder(ctx context.Context, order *v1alpha1.W
 	return nil
 }
 
-// isCurrent asks the API server whether the order is still the one in hand. Its deletion is a new generation too.
+// isCurrent asks the API server whether the order is still the one in hand.
 func (r *WorkOrderReconciler) isCurrent(ctx context.Context, order *v1alpha1.WorkOrder) (bool, error) {
 	live := &v1alpha1.WorkOrder{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(order), live); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
-	current := live.UID == order.UID && live.Generation == order.Generation && live.Status.Sequence == order.Status.Sequence
+	current := sameGround(live, order)
 	if !current {
 		wastedTurns.WithLabelValues("stale").Inc()
 	}

@@ -29,7 +29,7 @@ func refusal(err error, kind, name string) (v1alpha1.StepError, bool) {
 		code = v1alpha1.CodeServiceAccountNotFound
 	case strings.Contains(text, "failed calling webhook"):
 		code = v1alpha1.CodeAdmissionUnavailable
-	case apierrors.IsForbidden(err), strings.Contains(text, "denied the request"):
+	case apierrors.IsForbidden(err), strings.Contains(text, "denied the request"), strings.Contains(text, "denied request"):
 		code = v1alpha1.CodeForbidden
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
 		code = v1alpha1.CodeInvalidPod

@@ -16,34 +16,57 @@ import (
 	"workorders.dev/operator/controllers/plan"
 )
 
+// saveTries is how many times a save is tried while others write into the order what its decision does not rest on.
+const saveTries = 10
+
 // save moves the order's status on to the transition's: a compare-and-swap, which fails with a conflict if anything
-// about the order was changed since it was read. On success the order is the one that was saved.
+// about the order was changed since it was read. If that was nothing that the decision rests on, the save is made again
+// onto what is there now, as somebody who rewrites labels all the time would win every race otherwise. On success the
+// order is the one that was saved.
 func (r *WorkOrderReconciler) save(ctx context.Context, order *v1alpha1.WorkOrder, next *plan.Transition) error {
+	for try := 1; ; try++ {
+		err := r.patchStatus(ctx, order, next)
+		switch {
+		case err == nil:
+			return nil
+		case apierrors.IsNotFound(err):
+			return fmt.Errorf("%w: %w", errRaceLost, err)
+		case !apierrors.IsConflict(err) && !apierrors.IsInvalid(err):
+			return fmt.Errorf("save the status: %w", err)
+		}
+		live := &v1alpha1.WorkOrder{}
+		readErr := r.Live.Get(ctx, client.ObjectKeyFromObject(order), live)
+		outdated := readErr == nil && live.ResourceVersion != order.ResourceVersion
+		switch {
+		case apierrors.IsInvalid(err) && !outdated:
+			return fmt.Errorf("save the status: %w", err)
+		case !outdated || !sameGround(live, order) || try == saveTries:
+			// The patch is applied before the versions are compared, and may not even fit what is there now.
+			return fmt.Errorf("%w: %w", errRaceLost, err)
+		}
+		*order = *live
+		next.Rebase(&order.Status)
+	}
+}
+
+// sameGround says whether two versions of an order are the same to a decision. Its deletion is a new generation too.
+func sameGround(a, b *v1alpha1.WorkOrder) bool {
+	return a.UID == b.UID && a.Generation == b.Generation && a.Status.Sequence == b.Status.Sequence
+}
+
+// patchStatus saves the transition's status, if the order is still the version that it was made from.
+func (r *WorkOrderReconciler) patchStatus(ctx context.Context, order *v1alpha1.WorkOrder, next *plan.Transition) error {
 	patch, err := statusPatch(order, &next.Status)
 	if err != nil {
-		return fmt.Errorf("make the patch of the status: %w", err)
+		return err
 	}
 	// Into an empty object: decoding leaves alone what the reply does not mention.
 	saved := &v1alpha1.WorkOrder{ObjectMeta: metav1.ObjectMeta{Namespace: order.Namespace, Name: order.Name}}
-	err = r.Status().Patch(ctx, saved, client.RawPatch(types.JSONPatchType, patch))
-	switch {
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
-		return fmt.Errorf("%w: %w", errRaceLost, err)
-	case apierrors.IsInvalid(err) && r.isOutdated(ctx, order):
-		// The patch is applied before the versions are compared, and may not even fit what is there now.
-		return fmt.Errorf("%w: %w", errRaceLost, err)
-	case err != nil:
-		return fmt.Errorf("save the status: %w", err)
+	if err := r.Status().Patch(ctx, saved, client.RawPatch(types.JSONPatchType, patch)); err != nil {
+		return err
 	}
 	*order = *saved
 	return nil
-}
-
-// isOutdated says whether the order was changed since it was read.
-func (r *WorkOrderReconciler) isOutdated(ctx context.Context, order *v1alpha1.WorkOrder) bool {
-	live := &v1alpha1.WorkOrder{}
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(order), live)
-	return err == nil && live.ResourceVersion != order.ResourceVersion
 }
 
 // operation is one operation of a JSON patch, RFC 6902.

@@ -64,16 +64,43 @@ var _ = Describe("A race", func() {
 		Expect(err).NotTo(HaveOccurred())
 		next := plan.Next(stale, world, c.clock.Now())
 		Expect(c.reconciler.record(ctx, stale, next)).To(Succeed())
-		touched := c.order.DeepCopy()
-		touched.Labels = map[string]string{"touched": "by-somebody"}
-		Expect(c.Update(ctx, touched)).To(Succeed())
-		Expect(c.reconciler.save(ctx, stale, next)).To(MatchError(ContainSubstring("the object has been modified")))
+		edited := c.order.DeepCopy()
+		edited.Spec.Suspend = true
+		Expect(c.Update(ctx, edited)).To(Succeed())
+		err = c.reconciler.save(ctx, stale, next)
+		Expect(err).To(MatchError(errRaceLost))
+		Expect(err).To(MatchError(ContainSubstring("the object has been modified")))
 
-		c.clock.SetTime(c.clock.Now().Add(plan.PodRetention)) // Another time, so another event.
 		c.turn(ctx)
-		Expect(c.log(ctx)).To(Equal([]string{"1 Accepted", "2 StepSucceeded only 1"}))
-		Expect(c.eventList(ctx)).To(HaveLen(3), "the one that lost stays, off the chain")
+		c.turn(ctx)
+		Expect(c.log(ctx)).To(Equal([]string{"1 Accepted", "2 Suspended", "3 StepSucceeded only 1"}))
+		Expect(c.eventList(ctx)).To(HaveLen(4), "the one that lost stays, off the chain")
 		c.expectFold(ctx)
+	})
+
+	It("against somebody who writes what the decision does not rest on is not lost", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		c.turn(ctx)
+		c.ends(ctx, "only", 0, "")
+		for _, recorded := range []bool{true, false} { // The end of the step, and then that of the order.
+			c.syncCache(ctx)
+			stale := c.order.DeepCopy()
+			world, err := c.reconciler.observe(ctx, stale)
+			Expect(err).NotTo(HaveOccurred())
+			next := plan.Next(stale, world, c.clock.Now())
+			if recorded {
+				Expect(c.reconciler.record(ctx, stale, next)).To(Succeed())
+			} else {
+				next.Status = next.Unrecorded()
+			}
+			c.touch(ctx)
+			Expect(c.reconciler.save(ctx, stale, next)).To(Succeed())
+			c.read(ctx)
+			Expect(c.order.Labels).To(HaveKey("touched"))
+			Expect(meta.IsStatusConditionTrue(c.order.Status.Conditions, "example.com/Touched")).To(BeTrue())
+			Expect(meta.IsStatusConditionTrue(c.order.Status.Conditions, v1alpha1.ConditionLogComplete)).To(Equal(recorded))
+			Expect(c.order.Status.Sequence).To(Equal(next.Event.Sequence))
+		}
 	})
 
 	It("against its own earlier try, whose reply was lost, is no race: the event is found again", func(ctx SpecContext) {
@@ -104,6 +131,18 @@ var _ = Describe("A race", func() {
 		c.expectFold(ctx)
 	})
 })
+
+// touch writes what people and tools of theirs write into an order: a label, and a condition.
+func (c *crank) touch(ctx context.Context) {
+	GinkgoHelper()
+	c.read(ctx)
+	c.order.Labels = map[string]string{"touched": c.order.ResourceVersion}
+	Expect(c.Update(ctx, c.order)).To(Succeed())
+	meta.SetStatusCondition(&c.order.Status.Conditions, metav1.Condition{
+		Type: "example.com/Touched", Status: metav1.ConditionTrue, Reason: "Touched", Message: c.order.ResourceVersion,
+	})
+	Expect(c.Status().Update(ctx, c.order)).To(Succeed())
+}
 
 var _ = Describe("A stale cache", func() {
 	It("that shows a step before its rewind neither stops nor frees what runs now", func(ctx SpecContext) {

@@ -49,9 +49,9 @@ func (d *draft) blockRest() {
 	hopeless := map[string]string{} // Why, by step.
 	for i := range d.steps {
 		if step := &d.steps[i]; !step.Finally && !step.Removed && step.Phase == v1alpha1.StepFailed {
-			hopeless[step.Name] = "needs " + step.Name + ", which failed"
+			hopeless[step.Name] = steppod.Line("needs "+step.Name+", which failed", steppod.MaxMessage)
 			if d.order.Spec.FailFast {
-				hopeless[""] = step.Name + " failed, and the order is to fail fast"
+				hopeless[""] = steppod.Line(step.Name+" failed, and the order is to fail fast", steppod.MaxMessage)
 			}
 		}
 	}
@@ -131,7 +131,7 @@ func (d *draft) start(step *v1alpha1.StepStatus, epoch, attempt int64) {
 	n := d.graph.node(step.Name)
 	*step = v1alpha1.StepStatus{
 		Name:          step.Name,
-		Agent:         n.Agent,
+		Agent:         steppod.Line(n.Agent, steppod.MaxMessage),
 		Finally:       n.finally,
 		Phase:         v1alpha1.StepRunning,
 		Epoch:         epoch,

@@ -1,12 +1,9 @@
 package plan
 
 import (
-	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/steppod"
@@ -143,58 +140,4 @@ func TestAStepThatWaitsWakesItsOrder(t *testing.T) {
 	if notBefore := o.Status.Steps[0].NotBefore; !e.Wake.Equal(notBefore.Time) {
 		t.Errorf("a backoff until %v wakes at %v", notBefore, e.Wake)
 	}
-}
-
-// FuzzNext shows that every order in every state has an answer, and that the answers come to an end.
-func FuzzNext(f *testing.F) {
-	spec := `"spec":{"steps":[{"name":"a","run":{"image":"x"}},{"name":"b","wait":{"seconds":5}}]}`
-	for _, order := range []string{
-		`{}`,
-		`{"metadata":{"generation":1},` + spec + `}`,
-		`{"metadata":{"generation":1},` + spec + `,"status":{"observedGeneration":1,"phase":"Running","steps":[{"name":"a","phase":"Running","epoch":1,"podName":"p"},{"name":"b","phase":"Pending"}]}}`,
-		`{"metadata":{"generation":1},` + spec + `,"status":{"observedGeneration":1,"steps":[{"name":"zz","phase":"Pending"},{"name":"zz","phase":"Backoff","epoch":-7}]}}`,
-		`{"metadata":{"generation":1},"spec":{"steps":[{"name":"a"}]},"status":{"observedGeneration":1,"steps":[{"name":"a","phase":"Pending"},{"name":"a","phase":"Running"},{"name":"a","phase":"Running"}]}}`,
-		`{"metadata":{"generation":1},"spec":{"steps":[{"name":"a"}]},"status":{"observedGeneration":1,"steps":[{"name":"a","phase":"Backoff"},{"name":"","phase":""}]}}`,
-		`{"metadata":{"generation":2},` + spec + `,"status":{"observedGeneration":1,"phase":"Sleeping","sequence":-1,"head":"-","lastEventTime":"9999-12-31T23:59:59Z","conditions":[{"type":"Stalled","status":"True"},{"type":"Stalled","status":"Maybe"}],"steps":[{"name":"a","phase":"Dreaming","epoch":-1}]}}`,
-		`{"metadata":{"generation":1},"spec":{"retry":{"limit":-1,"backoff":{"initialSeconds":-5,"factor":-2,"maxSeconds":2147483647}},"steps":[{"name":"a","run":{"image":"x"},"startTimeoutSeconds":-1}]},"status":{"observedGeneration":1,"cancelled":true,"steps":[{"name":"a","phase":"Running","epoch":9223372036854775807,"podName":"p","retries":-2147483648}]}}`,
-	} {
-		f.Add([]byte(order), []byte(`{"status":{"phase":"Failed"}}`))
-		f.Add([]byte(order), []byte(`{"metadata":{"deletionTimestamp":"2030-01-01T00:00:00Z"}}`))
-	}
-	f.Fuzz(func(t *testing.T, orderJSON, podJSON []byte) {
-		o, pod := &v1alpha1.WorkOrder{}, &corev1.Pod{}
-		if json.Unmarshal(orderJSON, o) != nil || json.Unmarshal(podJSON, pod) != nil || len(o.Status.Steps) > 40 {
-			t.Skip()
-		}
-		o.Name, o.UID = "order", "uid-1"
-		for turns, most := 0, 20*(len(o.Spec.Steps)+len(o.Status.Steps)+2); ; turns++ {
-			world := foundBy(o, pod)
-			next := Next(o, world, at(float64(turns)))
-			Act(o, world, at(float64(turns)))
-			if next == nil {
-				break
-			}
-			if turns > most {
-				t.Fatalf("it never comes to rest: %s of %s", next.Event.Type, next.Event.Step)
-			}
-			o.Status = next.Status
-			if turns%3 == 2 {
-				o.Status = next.Unrecorded()
-			}
-		}
-	})
-}
-
-// foundBy is the world in which every step has that Pod.
-func foundBy(o *v1alpha1.WorkOrder, pod *corev1.Pod) World {
-	world := World{Pods: map[steppod.Attempt]steppod.Report{}}
-	for _, step := range o.Status.Steps {
-		found := pod.DeepCopy()
-		own := steppod.Seal(o, step.Name, step.Epoch)
-		found.Name, found.Labels, found.OwnerReferences = own.Name, own.Labels, own.OwnerReferences
-		if report, ours := steppod.Read(found, o); ours {
-			world.Pods[report.Attempt] = report
-		}
-	}
-	return world
 }

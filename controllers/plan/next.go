@@ -3,6 +3,8 @@ package plan
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"workorders.dev/operator/api/v1alpha1"
 )
 
@@ -16,6 +18,17 @@ type Transition struct {
 	Status v1alpha1.WorkOrderStatus
 	// before is the status that it was decided on.
 	before *v1alpha1.WorkOrderStatus
+}
+
+// Rebase makes the transition follow a status that differs from the one it was decided on in nothing but what others
+// have put there.
+func (tr *Transition) Rebase(onto *v1alpha1.WorkOrderStatus) {
+	recorded := tr.Status.Head == tr.Name
+	tr.before = onto.DeepCopy()
+	tr.Status = Fold(tr.before, &v1alpha1.ProgressEvent{ObjectMeta: metav1.ObjectMeta{Name: tr.Name}, Spec: tr.Event})
+	if !recorded {
+		tr.Status = tr.Unrecorded()
+	}
 }
 
 // rules are tried from the top; the first that applies makes the transition. Their order is the design: what people

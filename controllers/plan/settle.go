@@ -61,7 +61,7 @@ func (t *turn) settleStep(index int, end *steppod.End) *Transition {
 	case end.Verdict == steppod.Succeeded:
 		return t.record(v1alpha1.EventStepSucceeded, index, end, v1alpha1.StepSucceeded, joined("succeeded", firstLine(end.Output)))
 	case windingDown(t.status().Cancelled, t.status().Expired) && !step.Finally:
-		return t.record(v1alpha1.EventStepCancelled, index, end, v1alpha1.StepCancelled, "stopped: "+reason(end))
+		return t.record(v1alpha1.EventStepCancelled, index, end, v1alpha1.StepCancelled, parting(end))
 	case step.Epoch >= steppod.MaxEpoch:
 		return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed,
 			fmt.Sprintf("failed: %s; %d epochs are the most a step can have", reason(end), int64(steppod.MaxEpoch)))
@@ -79,6 +79,14 @@ func (t *turn) settleStep(index int, end *steppod.End) *Transition {
 			reason(end), step.Retries+1, policy.limit, delay.Round(time.Second)))
 	}
 	return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed, "failed: "+reason(end))
+}
+
+// parting is what is said of an attempt that ended badly in an order that is being ended.
+func parting(end *steppod.End) string {
+	if end.Verdict == steppod.Stopped {
+		return "stopped: " + reason(end)
+	}
+	return "failed: " + reason(end) + "; it does not start again, as the order is being ended"
 }
 
 // settleRemoved writes down how a step ended that the spec does not hold any more. Its entry keeps nothing but its epoch.

@@ -124,7 +124,7 @@ func TestAnAttemptThatEndsIsSettled(t *testing.T) {
 		{"it was interrupted with no disruptions left", interrupted, retries(9, 0), same, v1alpha1.EventStepFailed, "Running a:Failed/1 b:Blocked c:Blocked", "failed: its Pod was evicted"},
 		{"it was interrupted", interrupted, retries(0, 6), same, v1alpha1.EventStepFailed, "Running a:Backoff/1 b:Pending c:Pending", "interrupted: its Pod was evicted; disruption 1 of 6, starts again in 5s"},
 		{"it was stopped for an edit", stopped, retries(0, 0), same, v1alpha1.EventStepFailed, "Running a:Backoff/1 b:Pending c:Pending", "stopped: its spec was changed; starts again"},
-		{"it failed in a cancelled order", broken, retries(9, 9), cancelled, v1alpha1.EventStepCancelled, "Running a:Cancelled/1 b:Cancelled c:Cancelled", "cancelled"},
+		{"it failed in a cancelled order", broken, retries(9, 9), cancelled, v1alpha1.EventStepCancelled, "Running a:Cancelled/1 b:Cancelled c:Cancelled", "failed: exit code 1: last words; it does not start again, as the order is being ended"},
 		{"it succeeded in a cancelled order", fine, retries(9, 9), cancelled, v1alpha1.EventStepSucceeded, "Running a:Succeeded/1 b:Cancelled c:Cancelled", "succeeded: first line"},
 	} {
 		o := test.before(accepted(t, test.limits))

@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os/exec"
+	"strconv"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -13,8 +16,8 @@ import (
 
 // process is the operator as a process that can be killed and started again.
 type process struct {
-	binary, probe string
-	session       *gexec.Session
+	binary, probe, metrics string
+	session                *gexec.Session
 }
 
 func newProcess() *process {
@@ -22,10 +25,14 @@ func newProcess() *process {
 	binary, err := gexec.Build("workorders.dev/operator")
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(gexec.CleanupBuildArtifacts)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	defer free.Close()
-	return &process{binary: binary, probe: free.Addr().String()}
+	p := &process{binary: binary}
+	for _, address := range []*string{&p.probe, &p.metrics} {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		Expect(err).NotTo(HaveOccurred())
+		defer free.Close()
+		*address = free.Addr().String()
+	}
+	return p
 }
 
 // start starts the operator unless it runs, and waits until it is ready.
@@ -34,7 +41,7 @@ func (p *process) start() {
 	if p.session != nil && p.session.ExitCode() < 0 {
 		return
 	}
-	command := exec.Command(p.binary, "--metrics-bind-address=0", "--health-probe-bind-address="+p.probe)
+	command := exec.Command(p.binary, "--metrics-bind-address="+p.metrics, "--health-probe-bind-address="+p.probe)
 	session, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
 	Expect(err).NotTo(HaveOccurred())
 	p.session = session
@@ -56,4 +63,42 @@ func (p *process) kill() {
 	GinkgoHelper()
 	p.session.Kill()
 	Eventually(p.session).Should(gexec.Exit())
+}
+
+// expectUp checks that the operator is still the process that was started last.
+func (p *process) expectUp() {
+	GinkgoHelper()
+	Expect(p.session.ExitCode()).To(BeNumerically("<", 0), "the operator has ended by itself")
+}
+
+// Metrics of the operator, and labels of theirs.
+const (
+	requestsMetric = "rest_client_requests_total"
+	turnsMetric    = "controller_runtime_reconcile_total"
+	reading        = `method="GET"`
+	ofOrders       = `controller="workorder"`
+)
+
+// writes is how many requests other than reads this process has sent to the API server.
+func (p *process) writes(g Gomega) int {
+	return p.counted(g, requestsMetric, "") - p.counted(g, requestsMetric, reading)
+}
+
+// counted is a metric of this process, summed up over all series that have a label.
+func (p *process) counted(g Gomega, metric, label string) (sum int) {
+	reply, err := http.Get(fmt.Sprintf("http://%s/metrics", p.metrics))
+	g.Expect(err).NotTo(HaveOccurred())
+	defer reply.Body.Close()
+	g.Expect(reply.StatusCode).To(Equal(http.StatusOK))
+	content, err := io.ReadAll(reply.Body)
+	g.Expect(err).NotTo(HaveOccurred())
+	for line := range strings.Lines(string(content)) {
+		series, value, found := strings.Cut(strings.TrimSpace(line), "} ")
+		if found && strings.HasPrefix(series, metric+"{") && strings.Contains(series, label) {
+			n, err := strconv.Atoi(value)
+			g.Expect(err).NotTo(HaveOccurred())
+			sum += n
+		}
+	}
+	return sum
 }

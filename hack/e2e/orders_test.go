@@ -4,12 +4,10 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -102,73 +100,4 @@ func expectRunning(ctx context.Context, order *v1alpha1.WorkOrder, name string) 
 		return pod.Status.Phase
 	}).Should(Equal(corev1.PodRunning))
 	return pod
-}
-
-// ledger is a file on the node to which every step appends a line when it starts: the oracle for what ran, as nothing
-// of the operator is between it and the containers.
-type ledger struct{ file string }
-
-// newLedger makes a volume whose directory is on this machine, and a claim for it in the namespace.
-func newLedger(ctx context.Context, namespace string) *ledger {
-	GinkgoHelper()
-	directory := GinkgoT().TempDir()
-	for path := directory; path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
-		Expect(os.Chmod(path, 0o777)).To(Succeed()) // Steps are not root.
-	}
-	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}
-	none := ""
-	volume := &corev1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Spec: corev1.PersistentVolumeSpec{
-			Capacity:                      size,
-			AccessModes:                   []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany},
-			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-			PersistentVolumeSource:        corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: directory}},
-		},
-	}
-	Expect(cluster.Create(ctx, volume)).To(Succeed())
-	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(cluster.Delete(ctx, volume))).To(Succeed()) })
-	Expect(cluster.Create(ctx, &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "ledger"},
-		Spec: corev1.PersistentVolumeClaimSpec{
-			AccessModes:      volume.Spec.AccessModes,
-			Resources:        corev1.VolumeResourceRequirements{Requests: size},
-			StorageClassName: &none,
-			VolumeName:       volume.Name,
-		},
-	})).To(Succeed())
-	return &ledger{file: filepath.Join(directory, "starts")}
-}
-
-// keep makes the run steps of a spec write into the ledger.
-func (l *ledger) keep(spec *v1alpha1.WorkOrderSpec) {
-	if spec.Pod == nil {
-		spec.Pod = &v1alpha1.PodSettings{}
-	}
-	spec.Pod.Volumes = append(spec.Pod.Volumes, v1alpha1.Volume{
-		Name:                  "ledger",
-		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "ledger"},
-	})
-	for i := range spec.Steps {
-		if run := spec.Steps[i].Run; run != nil {
-			run.VolumeMounts = append(run.VolumeMounts, corev1.VolumeMount{Name: "ledger", MountPath: "/ledger"})
-			run.Args = append(run.Args, "--start-ledger=/ledger/starts")
-		}
-	}
-}
-
-// starts are the attempts that started, as "step/epoch", in the order in which they did.
-func (l *ledger) starts() []string {
-	GinkgoHelper()
-	content, err := os.ReadFile(l.file)
-	if os.IsNotExist(err) {
-		return nil
-	}
-	Expect(err).NotTo(HaveOccurred())
-	var starts []string
-	for line := range strings.Lines(string(content)) {
-		_, attempt, _ := strings.Cut(strings.Fields(line)[0], "/")
-		starts = append(starts, attempt)
-	}
-	return starts
 }

@@ -2,146 +2,97 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	"k8s.io/client-go/util/retry"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/hack/reliability/report"
 )
 
-// clusterRun is where hack/cluster says which process is which component.
-const clusterRun = "../../.cluster/run"
+// atOnce is how many orders run at each outage.
+const atOnce = 20
 
-var _ = Describe("A component of the cluster, killed with -9 under load", Label("outage"), func() {
+var _ = Describe("Under the load of many orders, a kill -9 of", Label(labelOutage), func() {
 	DescribeTable("leaves no order stuck, starts no step twice and loses no result",
-		func(ctx SpecContext, component string) {
-			if _, err := os.Stat(filepath.Join(clusterRun, component+".json")); err != nil {
-				Skip("SKIPPED: " + component + " is not hack/cluster's, so it cannot be started again")
+		func(ctx SpecContext, component string, rows ...string) {
+			ownCluster()
+			tallies := []*tally{showing("R1", "kills under load")}
+			for _, row := range rows {
+				tallies = append(tallies, showing(row, "outages"))
 			}
-			work := newLoad(ctx, 20)
-			work.expectUnderWay(ctx)
-			killComponent(component)
-			restored, err := exec.Command("go", "-C", "../cluster", "run", ".", "up").CombinedOutput()
-			Expect(err).NotTo(HaveOccurred(), string(restored))
+			work := newLoad(ctx)
+			for _, absence := range absences() {
+				work.topUp(ctx, atOnce)
+				asked := requests()
+				killComponent(component)
+				wait(ctx, absence)
+				expectPatience(asked, absence)
+				clusterUp(ctx)
+				operator.expectUp()
+				for _, t := range tallies {
+					t.Cases++
+					t.count(fmt.Sprintf("of %s for %s and a start", component, absence), 1)
+				}
+			}
 			work.expectDone(ctx)
+			work.tell(tallies...)
 		},
-		Entry("kube-apiserver", "kube-apiserver"),
-		Entry("etcd", "etcd"),
+		Entry("kube-apiserver", "kube-apiserver", "R6"),
+		Entry("etcd", "etcd", "R6"),
 		Entry("kubelet", "kubelet"),
 	)
 
-	It("the operator itself, three times", func(ctx SpecContext) {
-		work := newLoad(ctx, 20)
-		work.expectUnderWay(ctx)
-		for range 3 {
+	It("the operator leaves no order stuck, starts no step twice and loses no result", func(ctx SpecContext) {
+		row := showing("R1", "kills under load")
+		work := newLoad(ctx)
+		for range often(3, 10) {
+			work.topUp(ctx, atOnce)
 			operator.kill()
 			operator.start()
+			row.Cases++
+			row.count("of the operator", 1)
 		}
 		work.expectDone(ctx)
+		work.tell(row)
 	})
 })
 
-var _ = Describe("A node that is drained", Label("outage"), func() {
-	It("interrupts what runs; every step starts again in a new epoch, as the same attempt", func(ctx SpecContext) {
-		work := newLoad(ctx, 6)
-		work.expectUnderWay(ctx)
-		evictAll(ctx, work.namespace)
-		work.expectDone(ctx)
-		for _, order := range work.orders {
-			for _, step := range order.Status.Steps {
-				Expect(step.Retries).To(BeZero(), "an eviction was taken for a failure: %+v", step)
-			}
-		}
-	})
-})
-
-// load is a number of orders that run at once, and the book of what started.
-type load struct {
-	namespace string
-	book      *ledger
-	orders    []*v1alpha1.WorkOrder
+// absences are how long a component is away, for each time that it is killed. A minute is longer than a node may be
+// silent before it is taken for unreachable.
+func absences() []time.Duration {
+	if report.Full() {
+		return []time.Duration{0, 5 * time.Second, time.Minute}
+	}
+	return []time.Duration{5 * time.Second}
 }
 
-func newLoad(ctx context.Context, orders int) *load {
-	GinkgoHelper()
-	work := &load{namespace: newNamespace(ctx, nil)}
-	work.book = newLedger(ctx, work.namespace)
-	for i := range orders {
-		name := fmt.Sprintf("order-%02d", i)
-		spec := v1alpha1.WorkOrderSpec{
-			Retry: &v1alpha1.Retry{Limit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}},
-			Steps: []v1alpha1.Step{
-				step(name+"-a", "--duration=1s", "--output=a"),
-				step(name+"-b", "--duration=1s", "--fail-epochs=1", "--output=b"),
-				step(name+"-c", "--duration=1s", "--output=c"),
-			},
-		}
-		work.book.keep(&spec)
-		work.orders = append(work.orders, submit(ctx, work.namespace, name, spec))
-	}
-	return work
-}
-
-// expectUnderWay waits until steps have started and some have ended.
-func (l *load) expectUnderWay(ctx context.Context) {
-	GinkgoHelper()
-	Eventually(ctx, func() int { return len(l.book.starts()) }).Should(BeNumerically(">", len(l.orders)))
-}
-
-// expectDone waits until every order has succeeded, and checks against the book: no attempt started twice, and every
-// start is an epoch that the log knows.
-func (l *load) expectDone(ctx context.Context) {
-	GinkgoHelper()
-	for _, order := range l.orders {
-		Eventually(ctx, func(g Gomega) v1alpha1.WorkOrderPhase { return reread(ctx, order)(g).Phase }).
-			WithTimeout(5 * time.Minute).WithPolling(200 * time.Millisecond).Should(Equal(v1alpha1.WorkOrderSucceeded))
-	}
-	seen := map[string]bool{}
-	for _, start := range l.book.starts() {
-		Expect(seen[start]).To(BeFalse(), "%s started twice", start)
-		seen[start] = true
-	}
-	for _, order := range l.orders {
-		for _, s := range order.Status.Steps {
-			Expect(seen).To(HaveKey(fmt.Sprintf("%s/%d", s.Name, s.Epoch)), "a result of what never started")
-		}
+func wait(ctx context.Context, length time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(length):
 	}
 }
 
-// killComponent kills a process of hack/cluster, if it still is the one that was recorded.
-func killComponent(component string) {
+// requests is how often the operator has asked the API server for something, or has tried to.
+func requests() int {
 	GinkgoHelper()
-	content, err := os.ReadFile(filepath.Join(clusterRun, component+".json"))
-	Expect(err).NotTo(HaveOccurred())
-	var recorded struct {
-		PID int `json:"pid"`
-	}
-	Expect(json.Unmarshal(content, &recorded)).To(Succeed())
-	Expect(syscall.Kill(recorded.PID, syscall.SIGKILL)).To(Succeed())
+	return operator.counted(Default, requestsMetric, "")
 }
 
-// evictAll evicts every Pod of a namespace, as a drain does.
-func evictAll(ctx context.Context, namespace string) {
+// expectPatience checks that the operator has not asked all the time for what is not there: not more than all orders
+// could at the pace of a calm run, which is far from what a loop without pauses would do.
+func expectPatience(before int, absence time.Duration) {
 	GinkgoHelper()
-	list := &corev1.PodList{}
-	Expect(cluster.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
-	for i := range list.Items {
-		pod := &list.Items[i]
-		eviction := &policyv1.Eviction{}
-		eviction.Namespace, eviction.Name = pod.Namespace, pod.Name
-		Expect(client.IgnoreNotFound(retry.RetryOnConflict(retry.DefaultRetry, func() error {
-			return cluster.SubResource("eviction").Create(ctx, pod, eviction)
-		}))).To(Succeed())
+	perSecond := 10
+	Expect(requests()-before).To(BeNumerically("<", atOnce*perSecond*(int(absence.Seconds())+1)), "it tries again and again without a pause")
+}
+
+// tell counts what the load was.
+func (l *load) tell(rows ...*tally) {
+	for _, row := range rows {
+		row.count("orders", len(l.orders))
+		row.count("starts in the ledger, each once", len(l.book.starts()))
 	}
 }

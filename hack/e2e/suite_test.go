@@ -53,16 +53,23 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	cluster, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 
+	installCRDs(ctx)
+	operator = newProcess()
+	operator.start()
+	DeferCleanup(operator.kill)
+})
+
+func installCRDs(ctx context.Context) {
+	GinkgoHelper()
+	config, err := ctrl.GetConfig()
+	Expect(err).NotTo(HaveOccurred())
 	_, err = envtest.InstallCRDs(config, envtest.CRDInstallOptions{Paths: []string{"../../config/crd/bases"}, ErrorIfPathMissing: true})
 	Expect(err).NotTo(HaveOccurred())
 	for _, list := range []client.ObjectList{&v1alpha1.WorkOrderList{}, &v1alpha1.ProgressEventList{}} {
 		// It is announced a little before it is served.
 		Eventually(ctx, func() error { return cluster.List(ctx, list) }).Should(Succeed())
 	}
-	operator = newProcess()
-	operator.start()
-	DeferCleanup(operator.kill)
-})
+}
 
 // newNamespace makes a namespace for one spec. At the spec's end every order in it must be the fold of its log, and
 // the namespace must go without a rest.

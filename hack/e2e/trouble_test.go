@@ -95,7 +95,7 @@ var _ = Describe("A Pod that does not start", func() {
 
 	It("as no node has room says so, and is deleted when it has waited long enough", func(ctx SpecContext) {
 		huge := step("only")
-		huge.Run.Resources.Requests = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("100Ti")}
+		huge.Run.Resources.Requests = tooMuch()
 		huge.StartTimeoutSeconds = pointer(int64(3))
 		order := submit(ctx, newNamespace(ctx, nil), "huge", v1alpha1.WorkOrderSpec{
 			Retry: &v1alpha1.Retry{DisruptionLimit: pointer(int32(0))}, Steps: []v1alpha1.Step{huge},
@@ -105,6 +105,11 @@ var _ = Describe("A Pod that does not start", func() {
 		Expect(statusOf(order, "only").Error.Code).To(Equal(v1alpha1.CodeStartTimeout))
 	})
 })
+
+// tooMuch is more memory than any node has.
+func tooMuch() corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("100Ti")}
+}
 
 var _ = Describe("A step that takes too long", func() {
 	It("is ended by its own Pod's deadline and has failed", func(ctx SpecContext) {

@@ -12,6 +12,7 @@ import (
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/hack/reliability/laws"
 	"workorders.dev/operator/hack/reliability/proxy"
+	"workorders.dev/operator/hack/reliability/report"
 )
 
 // step is a step whose container does what the flags say.
@@ -53,7 +54,7 @@ func travel(ctx context.Context, l *lane, script proxy.Script) (laws.Record, []s
 		return laws.Record{}, []string{err.Error()}
 	}
 	violations := append(l.finish(ctx, order), l.strays(order)...)
-	if script != nil && !l.struck() {
+	if script != nil && len(struck(l.proxy().Calls())) == 0 {
 		violations = append(violations, "the fault never struck: the case shows nothing")
 	}
 	record, err := l.recordOf(ctx, order)
@@ -66,7 +67,7 @@ func travel(ctx context.Context, l *lane, script proxy.Script) (laws.Record, []s
 // travelCalmly makes the journey without any fault.
 func travelCalmly(ctx context.Context) calm {
 	GinkgoHelper()
-	l, err := newLane(ctx, 1)
+	l, err := newLane(ctx, setup{})
 	Expect(err).NotTo(HaveOccurred())
 	defer l.close()
 	record, violations := travel(ctx, l, nil)
@@ -96,12 +97,15 @@ func breakdowns(o *process) []proxy.Fault {
 
 var _ = Describe("R1: a crash at every write", func() {
 	It("breaks no law, and ends as if nothing had happened", func(ctx SpecContext) {
-		r := begin("R1")
+		r := begin("R1", "write points × faults")
 		undisturbed := travelCalmly(ctx)
 		r.note("%d write points", len(undisturbed.writes))
 		var trials []trial
-		for _, write := range undisturbed.writes {
+		for i, write := range undisturbed.writes {
 			for kind, fault := range breakdowns(&process{}) {
+				if kind%2 != i%2 && !report.Full() {
+					continue // Half of them, at every write.
+				}
 				trials = append(trials, trial{name: fmt.Sprintf("R1/%s/%s", write.String(), fault.Name), run: func(ctx context.Context, l *lane) []string {
 					record, violations := travel(ctx, l, proxy.At(write.Description(), write.Nth, breakdowns(l.operator())[kind]))
 					return append(violations, undisturbed.differs(record)...)
@@ -115,12 +119,10 @@ var _ = Describe("R1: a crash at every write", func() {
 
 var _ = Describe("R2: two faults at once", func() {
 	It("breaks no law, and ends as if nothing had happened", func(ctx SpecContext) {
-		r := begin("R2")
+		r := begin("R2", "pairs of faults")
 		undisturbed := travelCalmly(ctx)
 		var trials []trial
-		first := firstSeed()
-		for seed := first; seed < first+either[uint64](200, 10); seed++ {
-			r.seeds = append(r.seeds, seed)
+		for _, seed := range r.seeded(either[uint64](200, 10)) {
 			pair := draw(seed, undisturbed.writes)
 			name := fmt.Sprintf("R2/seed=%d", seed)
 			trials = append(trials, trial{name: name, run: func(ctx context.Context, l *lane) []string {

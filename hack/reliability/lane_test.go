@@ -11,9 +11,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
 	"workorders.dev/operator/hack/reliability/laws"
 	"workorders.dev/operator/hack/reliability/proxy"
 )
@@ -21,31 +23,59 @@ import (
 // lane is a namespace with operators of its own, each behind a proxy that shows it that namespace only, so that cases can
 // be run side by side. The first operator and proxy are those of most cases, which have but one.
 type lane struct {
+	*site
 	namespace string
 	directory string
 	proxies   []*proxy.Proxy
 	operators []*process
 	orders    int
+	made      time.Time
 }
 
-// newLane makes a namespace, with the ServiceAccount that Pods need, as no controller manager runs here, and starts so
-// many operators for it.
-func newLane(ctx context.Context, operators int, env ...string) (*lane, error) {
+// setup is what a lane is to be like. The zero setup is that of most cases.
+type setup struct {
+	// site is where it is; nil for home.
+	site *site
+	// operators is how many operators it has; 0 for one.
+	operators int
+	// binary is what they run; empty for the operator as it is.
+	binary string
+	// env is added to their environment.
+	env []string
+	// user is who they are to the API server, with the rights that the operator is shipped with; empty for one who may
+	// do everything.
+	user string
+}
+
+// newLane makes a namespace, with the ServiceAccount that Pods need, as no controller manager runs here, and starts the
+// operators for it.
+func newLane(ctx context.Context, s setup) (*lane, error) {
+	if s.site == nil {
+		s.site = home
+	}
+	if s.binary == "" {
+		s.binary = operator
+	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "lane-"}}
-	if err := cluster.Create(ctx, namespace); err != nil {
+	if err := s.site.cluster.Create(ctx, namespace); err != nil {
 		return nil, err
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "default"}}
-	if err := cluster.Create(ctx, account); err != nil {
+	if err := s.site.cluster.Create(ctx, account); err != nil {
 		return nil, err
 	}
 	directory, err := os.MkdirTemp("", "reliability-")
 	if err != nil {
 		return nil, err
 	}
-	l := &lane{namespace: namespace.Name, directory: directory}
-	for i := range operators {
-		if err := l.addOperator(i, env); err != nil {
+	l := &lane{site: s.site, namespace: namespace.Name, directory: directory, made: time.Now()}
+	if s.user != "" {
+		if err := l.entitle(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for range max(s.operators, 1) {
+		if err := l.addOperator(s); err != nil {
 			l.close()
 			return nil, err
 		}
@@ -53,7 +83,10 @@ func newLane(ctx context.Context, operators int, env ...string) (*lane, error) {
 	return l, nil
 }
 
-func (l *lane) addOperator(number int, env []string) error {
+// addOperator starts one more operator.
+func (l *lane) addOperator(s setup) error {
+	config := rest.CopyConfig(l.config)
+	config.Impersonate.UserName = s.user
 	p, err := proxy.New(config, l.namespace)
 	if err != nil {
 		return err
@@ -63,11 +96,11 @@ func (l *lane) addOperator(number int, env []string) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(l.directory, fmt.Sprintf("kubeconfig-%d", number))
+	file := filepath.Join(l.directory, fmt.Sprintf("kubeconfig-%d", len(l.operators)))
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		return err
 	}
-	o := &process{kubeconfig: file, env: env}
+	o := &process{binary: s.binary, kubeconfig: file, env: s.env}
 	l.operators = append(l.operators, o)
 	return o.start()
 }
@@ -81,6 +114,7 @@ func (l *lane) close() {
 		_ = p.Close() // Its connections end with the operators.
 	}
 	_ = os.RemoveAll(l.directory)
+	l.seen.forget(l.namespace)
 }
 
 func (l *lane) proxy() *proxy.Proxy { return l.proxies[0] }
@@ -93,11 +127,12 @@ func (l *lane) submit(ctx context.Context, spec v1alpha1.WorkOrderSpec) (*v1alph
 		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: fmt.Sprintf("order-%d", l.orders)},
 		Spec:       spec,
 	}
-	return order, cluster.Create(ctx, order)
+	return order, l.cluster.Create(ctx, order)
 }
 
-// patience is how long an order may take to come to rest once faults have stopped; few take more than some seconds.
-const patience = time.Minute
+// patience is how long nothing may happen to an order that is not at rest. What takes longest is a Pod of which nothing
+// is heard any more: it is lost after a minute.
+const patience = steppod.LostAfter + 30*time.Second
 
 // stillness is how long nothing may be written once all orders are at rest.
 const stillness = 100 * time.Millisecond
@@ -107,15 +142,10 @@ const slowReply = 500 * time.Millisecond
 
 // finish waits until orders have come to rest, and says which laws were broken on the way.
 func (l *lane) finish(ctx context.Context, orders ...*v1alpha1.WorkOrder) (violations []string) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := seen.settle(ctx, orders...); err != nil {
+	if err := l.seen.settle(ctx, orders...); err != nil {
 		violations = append(violations, "I5: "+err.Error())
 	} else {
-		if len(l.operators) > 1 {
-			wait(ctx, slowReply) // The one that lost the race to the end has yet to be told.
-		}
-		violations = append(violations, l.noisy(ctx, stillness)...)
+		violations = append(violations, l.quiet(ctx, len(orders))...)
 	}
 	for _, order := range orders {
 		record, err := l.recordOf(context.WithoutCancel(ctx), order)
@@ -128,6 +158,26 @@ func (l *lane) finish(ctx context.Context, orders ...*v1alpha1.WorkOrder) (viola
 		violations = append(violations, o.complaints()...)
 	}
 	return violations
+}
+
+// quiet waits until nothing is written any more, and says what is written although it should not be. An operator that
+// did not hear the reply to a write makes it once more, and one that lost a race has yet to be told: that is an event
+// and a status each time, at most, whenever it comes.
+func (l *lane) quiet(ctx context.Context, orders int) []string {
+	writes := l.writes()
+	spare := 2*len(struck(writes)) + 2*orders*(len(l.operators)-1)
+	if unheard := len(writes) > 0 && writes[len(writes)-1].Fault != ""; unheard || len(l.operators) > 1 {
+		wait(ctx, slowReply)
+	}
+	for {
+		noise := l.noisy(ctx, stillness)
+		if len(noise) == 0 {
+			return nil
+		}
+		if spare -= len(noise); spare < 0 {
+			return noise
+		}
+	}
 }
 
 // noisy says what is written in a time in which nothing should be.
@@ -153,14 +203,9 @@ func (l *lane) writes() []proxy.Call {
 	return writes
 }
 
-// struck says whether any call met with a fault since the counting began.
-func (l *lane) struck() bool {
-	for _, p := range l.proxies {
-		if slices.ContainsFunc(p.Calls(), func(call proxy.Call) bool { return call.Fault != "" }) {
-			return true
-		}
-	}
-	return false
+// struck are the calls that met with a fault.
+func struck(calls []proxy.Call) []proxy.Call {
+	return slices.DeleteFunc(slices.Clone(calls), func(call proxy.Call) bool { return call.Fault == "" })
 }
 
 // strays are writes to objects that belong to none of the orders.
@@ -179,15 +224,15 @@ func (l *lane) strays(orders ...*v1alpha1.WorkOrder) (violations []string) {
 
 // recordOf is all that is known of an order.
 func (l *lane) recordOf(ctx context.Context, order *v1alpha1.WorkOrder) (laws.Record, error) {
-	record := laws.Record{Order: &v1alpha1.WorkOrder{}, Runs: machine.Runs(order.UID)}
-	if err := cluster.Get(ctx, client.ObjectKeyFromObject(order), record.Order); err != nil {
+	record := laws.Record{Order: &v1alpha1.WorkOrder{}, Runs: l.machine.Runs(order.UID)}
+	if err := l.cluster.Get(ctx, client.ObjectKeyFromObject(order), record.Order); err != nil {
 		return record, err
 	}
-	for _, state := range seen.history(order.UID) {
+	for _, state := range l.seen.history(order.UID) {
 		record.History = append(record.History, state.Status)
 	}
 	events := &v1alpha1.ProgressEventList{}
-	err := cluster.List(ctx, events, client.InNamespace(order.Namespace),
+	err := l.cluster.List(ctx, events, client.InNamespace(order.Namespace),
 		client.MatchingFields{"spec.workOrder.uid": string(order.UID)})
 	record.Events = events.Items
 	return record, err

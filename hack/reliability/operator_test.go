@@ -12,6 +12,7 @@ import (
 // process is the operator as a process of its own. Like one that a kubelet looks after, it is started again whenever it
 // ends, but at once.
 type process struct {
+	binary     string
 	kubeconfig string
 	env        []string
 
@@ -32,7 +33,7 @@ func (p *process) start() error {
 }
 
 func (p *process) launch() error {
-	p.command = exec.Command(operator, "--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:0")
+	p.command = exec.Command(p.binary, "--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:0")
 	p.command.Env = append(append(os.Environ(), "KUBECONFIG="+p.kubeconfig), p.env...)
 	p.command.Stdout, p.command.Stderr = &p.said, &p.said
 	p.ended, p.killed = make(chan struct{}), false

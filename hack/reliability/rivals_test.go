@@ -15,7 +15,7 @@ import (
 
 var _ = Describe("R7: two operators at work at once", func() {
 	It("start nothing twice", func(ctx SpecContext) {
-		r := begin("R7")
+		r := begin("R7", "cases")
 		r.operators = 2
 		size := either(500, 15)
 		r.try(ctx, trial{name: "R7/two operators", run: func(ctx context.Context, l *lane) []string {
@@ -95,11 +95,11 @@ func (s sleep) play(ctx context.Context, l *lane) []string {
 	defer enough()
 	go func() {
 		defer close(over)
-		_ = seen.settle(waiting, order) // Whether it does is asked again at the end.
+		_ = l.seen.settle(waiting, order) // Whether it does is asked again at the end.
 	}()
 	select {
 	case <-frozen:
-		if err := edit(ctx, order, edits[s.edit]); err != nil {
+		if err := edit(ctx, l, order, edits[s.edit]); err != nil {
 			return []string{err.Error()}
 		}
 		wait(ctx, s.length+100*time.Millisecond) // So that what the frozen one does when it wakes is part of the case.
@@ -109,20 +109,18 @@ func (s sleep) play(ctx context.Context, l *lane) []string {
 }
 
 // edit edits an order's spec.
-func edit(ctx context.Context, order *v1alpha1.WorkOrder, change func(*v1alpha1.WorkOrderSpec)) error {
+func edit(ctx context.Context, l *lane, order *v1alpha1.WorkOrder, change func(*v1alpha1.WorkOrderSpec)) error {
 	before := order.DeepCopy()
 	change(&order.Spec)
-	return cluster.Patch(ctx, order, client.MergeFrom(before))
+	return l.cluster.Patch(ctx, order, client.MergeFrom(before))
 }
 
 var _ = Describe("R8: one of two operators is frozen and thawed", func() {
 	It("breaks no law, whatever happened meanwhile", func(ctx SpecContext) {
-		r := begin("R8")
+		r := begin("R8", "freezes")
 		r.operators = 2
 		var trials []trial
-		first := firstSeed()
-		for seed := first; seed < first+either[uint64](200, 12); seed++ {
-			r.seeds = append(r.seeds, seed)
+		for _, seed := range r.seeded(either[uint64](200, 12)) {
 			s := drawSleep(seed)
 			trials = append(trials, trial{name: fmt.Sprintf("R8/seed=%d", seed), run: func(ctx context.Context, l *lane) []string {
 				violations := s.play(ctx, l)

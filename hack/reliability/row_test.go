@@ -2,7 +2,6 @@ package reliability
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -12,17 +11,17 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/hack/reliability/report"
 )
 
 // lanes is how many cases run side by side. Most of a case is waiting for whole seconds to pass.
-const lanes = 4
-
-// full says whether every case is to be run.
-func full() bool { return os.Getenv("RELIABILITY") == "full" }
+const lanes = 6
 
 // either is the size of something in a full run, or in a quick one.
 func either[T any](whole, quick T) T {
-	if full() {
+	if report.Full() {
 		return whole
 	}
 	return quick
@@ -50,24 +49,26 @@ type trial struct {
 
 // row is a line of the table of hazards.
 type row struct {
-	id        string
-	operators int
-	env       []string
-	started   time.Time
+	setup
+	id      string
+	unit    string // What is counted, in the plural.
+	lanes   int
+	started time.Time
 
-	mu       sync.Mutex
-	seeds    []uint64
-	cases    int
-	failures []string
-	notes    []string
+	mu         sync.Mutex
+	seeds      string
+	cases      int
+	violations int
+	failures   []string
+	notes      []string
 }
 
 // begin begins a row, unless another one is asked for.
-func begin(id string) *row {
+func begin(id, unit string) *row {
 	if only := os.Getenv("RELIABILITY_CASE"); only != "" && only != id && !strings.HasPrefix(only, id+"/") {
 		Skip("only " + only + " is asked for")
 	}
-	return &row{id: id, operators: 1, started: time.Now()}
+	return &row{id: id, unit: unit, lanes: lanes, started: time.Now()}
 }
 
 // wanted says whether a case of that name is asked for.
@@ -83,12 +84,24 @@ func (r *row) note(format string, values ...any) {
 	r.notes = append(r.notes, fmt.Sprintf(format, values...))
 }
 
+// seeded are the seeds of so many random cases, which the report names.
+func (r *row) seeded(cases uint64) []uint64 {
+	GinkgoHelper()
+	first := firstSeed()
+	r.seeds = fmt.Sprintf("%d-%d", first, first+cases-1)
+	seeds := make([]uint64, 0, cases)
+	for seed := first; seed < first+cases; seed++ {
+		seeds = append(seeds, seed)
+	}
+	return seeds
+}
+
 // try runs cases, several at a time if there are many, each lane one after the other. A lane in which something went
 // wrong is not used again, so that what is left of a case disturbs no other.
 func (r *row) try(ctx context.Context, trials ...trial) {
 	queue := make(chan trial)
 	var working sync.WaitGroup
-	for range min(lanes, len(trials)) {
+	for range min(r.lanes, len(trials)) {
 		working.Go(func() { r.work(ctx, queue) })
 	}
 	for _, t := range trials {
@@ -100,12 +113,20 @@ func (r *row) try(ctx context.Context, trials ...trial) {
 	working.Wait()
 }
 
+// oldest is how long a lane is used: less than the Pods of finished orders are kept, as their removal is no violation.
+const oldest = plan.PodRetention - 3*time.Minute
+
 func (r *row) work(ctx context.Context, queue <-chan trial) {
 	var l *lane
 	for t := range queue {
+		if l != nil && time.Since(l.made) > oldest {
+			r.rest(ctx, l)
+			l.close()
+			l = nil
+		}
 		if l == nil {
 			var err error
-			if l, err = newLane(ctx, r.operators, r.env...); err != nil {
+			if l, err = newLane(ctx, r.setup); err != nil {
 				r.judge(t.name, []string{err.Error()})
 				continue
 			}
@@ -139,31 +160,36 @@ func (r *row) judge(name string, violations []string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cases++
+	r.violations += len(violations)
 	for _, violation := range violations {
 		r.failures = append(r.failures, name+": "+violation)
 	}
 	if len(violations) > 0 {
-		r.failures = append(r.failures, fmt.Sprintf("  again: RELIABILITY_CASE='%s' go test ./hack/reliability", name))
+		r.failures = append(r.failures, "  again: "+again(name))
 	}
 	return len(violations) == 0
+}
+
+// again is the command that runs a case once more.
+func again(name string) string {
+	command := "KUBEBUILDER_ASSETS=$(go -C hack/cluster run . assets) "
+	for _, variable := range []string{"RELIABILITY", "RELIABILITY_SEED"} {
+		if value := os.Getenv(variable); value != "" {
+			command += variable + "=" + value + " "
+		}
+	}
+	return command + "RELIABILITY_CASE='" + name + "' go test -count=1 ./hack/reliability"
 }
 
 // end reports a row, and fails if a law was broken.
 func (r *row) end() {
 	GinkgoHelper()
-	line, err := json.Marshal(map[string]any{
-		"row": r.id, "cases": r.cases, "violations": len(r.failures), "seeds": r.seeds, "notes": r.notes, "full": full(),
-		"seconds": int(time.Since(r.started).Seconds() + 0.5),
-	})
-	Expect(err).NotTo(HaveOccurred())
-	AddReportEntry(r.id, string(line), ReportEntryVisibilityFailureOrVerbose)
-	if path := os.Getenv("RELIABILITY_REPORT"); path != "" {
-		file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		Expect(err).NotTo(HaveOccurred())
-		defer file.Close()
-		_, err = file.Write(append(line, '\n'))
-		Expect(err).NotTo(HaveOccurred())
-	}
+	line := report.Line{
+		Row: r.id, Harness: "H2", Cases: r.cases, Unit: r.unit, Violations: r.violations, Seeds: r.seeds, Notes: r.notes, Full: report.Full(),
+	}.Since(r.started)
+	Expect(line.Add()).To(Succeed())
+	said := fmt.Sprintf("%d %s in %d s; %s", line.Cases, line.Unit, line.Seconds, strings.Join(line.Notes, "; "))
+	AddReportEntry(r.id, said, ReportEntryVisibilityFailureOrVerbose)
 	Expect(r.cases).NotTo(BeZero(), "no case was run; RELIABILITY_CASE may name one that there is not")
 	Expect(r.failures).To(BeEmpty(), strings.Join(r.failures, "\n"))
 }

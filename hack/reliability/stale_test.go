@@ -76,7 +76,7 @@ func sample[T any](list []T, nth int) (chosen []T) {
 
 var _ = Describe("R3: a stale cache", func() {
 	It("breaks no law: watches that are frozen at any point, and old lists after a restart", func(ctx SpecContext) {
-		r := begin("R3")
+		r := begin("R3", "write points × blindnesses")
 		r.env = []string{"KUBE_FEATURE_WatchListClient=false"} // A list can be old; a watch that begins with one is made for not being it.
 		undisturbed := travelCalmly(ctx)
 		var trials []trial
@@ -107,7 +107,7 @@ const (
 
 var _ = Describe("R4: states that nobody saw", func() {
 	It("break no law: each watch event is lost once, until the next list", func(ctx SpecContext) {
-		r := begin("R4")
+		r := begin("R4", "lost events")
 		undisturbed := travelCalmly(ctx)
 		trials := []trial{{name: "R4/a-pod-in-a-gap", run: podInAGap}}
 		for resource, events := range map[string]int{workorders: fewestOrderEvents, pods: fewestPodEvents} {
@@ -145,14 +145,14 @@ func podInAGap(ctx context.Context, l *lane) []string {
 		return []string{err.Error()}
 	}
 	var pod *corev1.Pod
-	err = seen.await(ctx, func() bool {
-		for _, pod = range seen.podsOf(order.UID) {
+	err = l.seen.await(ctx, func() bool {
+		for _, pod = range l.seen.podsOf(order.UID) {
 			return pod.Status.Phase == corev1.PodSucceeded
 		}
 		return false
 	})
 	if err == nil {
-		err = cluster.Delete(ctx, pod)
+		err = l.cluster.Delete(ctx, pod)
 	}
 	if err != nil {
 		return []string{err.Error()}
@@ -160,7 +160,7 @@ func podInAGap(ctx context.Context, l *lane) []string {
 	l.proxy().Cut(pods, true)
 	l.proxy().Thaw(pods)
 	violations := l.finish(ctx, order)
-	if runs := machine.Runs(order.UID); !slices.ContainsFunc(runs, func(run node.Run) bool { return run.Pod == pod.Name }) {
+	if runs := l.machine.Runs(order.UID); !slices.ContainsFunc(runs, func(run node.Run) bool { return run.Pod == pod.Name }) {
 		violations = append(violations, "the Pod never ran: the case shows nothing")
 	}
 	return violations
@@ -191,7 +191,7 @@ func slowly(each string) v1alpha1.WorkOrderSpec {
 
 var _ = Describe("R5: watches with gaps", func() {
 	It("converges when all watches are closed every 2 s, with at most twice the writes of a calm run", func(ctx SpecContext) {
-		r := begin("R5")
+		r := begin("R5", "crowds")
 		size, each := either(50, 8), either("10s", "500ms")
 		var calm int
 		r.try(ctx, trial{name: "R5/closed every 2 s", run: func(ctx context.Context, l *lane) []string {

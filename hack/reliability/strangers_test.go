@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -42,11 +43,11 @@ func forgedSteps() v1alpha1.WorkOrderSpec {
 
 // forge takes the name of the second step's Pod by one that says it has succeeded, before the step starts. A gate keeps
 // the node from it, as what the node runs is in the ledger.
-func forge(ctx context.Context, order *v1alpha1.WorkOrder, owners []metav1.OwnerReference, phase corev1.PodPhase) (*corev1.Pod, error) {
+func forge(ctx context.Context, l *lane, order *v1alpha1.WorkOrder, owners []metav1.OwnerReference, phase corev1.PodPhase) (*corev1.Pod, error) {
 	pod := steppod.Build(order, &order.Spec.Steps[1], &v1alpha1.StepStatus{Epoch: 1, Attempt: 1})
 	pod.OwnerReferences, pod.Finalizers = owners, nil
 	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/forged"}}
-	if err := cluster.Create(ctx, pod); err != nil {
+	if err := l.cluster.Create(ctx, pod); err != nil {
 		return nil, err
 	}
 	pod.Status.Phase = phase
@@ -54,7 +55,7 @@ func forge(ctx context.Context, order *v1alpha1.WorkOrder, owners []metav1.Owner
 	if phase != corev1.PodPending {
 		pod.Status.ContainerStatuses[0].State.Terminated = &corev1.ContainerStateTerminated{Message: "forged"}
 	}
-	return pod, cluster.Status().Update(ctx, pod)
+	return pod, l.cluster.Status().Update(ctx, pod)
 }
 
 // withForgedPod makes an order that meets a forged Pod, which is deleted when the order has complained.
@@ -65,16 +66,16 @@ func withForgedPod(owners func(*v1alpha1.WorkOrder) []metav1.OwnerReference, pha
 		if err != nil {
 			return []string{err.Error()}
 		}
-		pod, err := forge(ctx, order, owners(order), phase)
+		pod, err := forge(ctx, l, order, owners(order), phase)
 		if err != nil {
 			return []string{err.Error()}
 		}
 		waiting, enough := context.WithTimeout(ctx, patience)
 		defer enough()
 		adopted := false
-		err = seen.await(waiting, func() bool {
-			newest := seen.newest(order.UID)
-			adopted = seen.atRest(order.UID)
+		err = l.seen.await(waiting, func() bool {
+			newest := l.seen.newest(order.UID)
+			adopted = l.seen.atRest(order)
 			return adopted || newest != nil && slices.ContainsFunc(newest.Status.Steps, func(s v1alpha1.StepStatus) bool {
 				return s.Name == "second" && s.Error != nil && s.Error.Code == v1alpha1.CodeNameConflict
 			})
@@ -85,7 +86,7 @@ func withForgedPod(owners func(*v1alpha1.WorkOrder) []metav1.OwnerReference, pha
 		case err != nil:
 			return []string{"R13: the forged Pod was not complained of: " + err.Error()}
 		}
-		if err := cluster.Delete(ctx, pod); err != nil {
+		if err := l.cluster.Delete(ctx, pod); err != nil {
 			return []string{err.Error()}
 		}
 		return l.finish(ctx, order)
@@ -100,7 +101,7 @@ func withForgedEvent(ctx context.Context, l *lane) []string {
 		return []string{err.Error()}
 	}
 	var newest *v1alpha1.WorkOrder
-	if err := seen.await(ctx, func() bool { newest = seen.newest(order.UID); return newest != nil && newest.Status.Head != "" }); err != nil {
+	if err := l.seen.await(ctx, func() bool { newest = l.seen.newest(order.UID); return newest != nil && newest.Status.Head != "" }); err != nil {
 		return []string{err.Error()}
 	}
 	spec := v1alpha1.ProgressEventSpec{
@@ -111,7 +112,7 @@ func withForgedEvent(ctx context.Context, l *lane) []string {
 	event := &v1alpha1.ProgressEvent{
 		ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: plan.EventName(&spec), OwnerReferences: steppod.OwnedBy(order)}, Spec: spec,
 	}
-	if err := cluster.Create(ctx, event); err != nil {
+	if err := l.cluster.Create(ctx, event); err != nil {
 		return []string{err.Error()}
 	}
 	violations := l.finish(ctx, order)
@@ -128,7 +129,7 @@ func withForgedEvent(ctx context.Context, l *lane) []string {
 
 var _ = Describe("R13: forged parts", func() {
 	It("are never taken for the operator's own", func(ctx SpecContext) {
-		r := begin("R13")
+		r := begin("R13", "forgeries")
 		trials := []trial{{name: "R13/an event", run: withForgedEvent}}
 		for owner, owners := range forgeries {
 			for _, phase := range []corev1.PodPhase{corev1.PodPending, corev1.PodSucceeded, corev1.PodFailed} {
@@ -147,46 +148,46 @@ var removals = map[string]metav1.DeletionPropagation{
 	"orphan":     metav1.DeletePropagationOrphan,
 }
 
-// remove deletes an order, plays the garbage collector for it, and says what of it is left that should not be.
-func remove(ctx context.Context, order *v1alpha1.WorkOrder, how metav1.DeletionPropagation) []string {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := cluster.Delete(ctx, order, client.PropagationPolicy(how)); err != nil {
+// remove deletes an order, and says what of it is left that should not be.
+func (l *lane) remove(ctx context.Context, order *v1alpha1.WorkOrder, how metav1.DeletionPropagation) []string {
+	if err := l.cluster.Delete(ctx, order, client.PropagationPolicy(how)); err != nil {
 		return []string{err.Error()}
 	}
+	return l.gone(ctx, order, how)
+}
+
+// gone plays the garbage collector for an order that was deleted, and says what of it is left that should not be.
+func (l *lane) gone(ctx context.Context, order *v1alpha1.WorkOrder, how metav1.DeletionPropagation) []string {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if how != metav1.DeletePropagationOrphan {
-		if err := collectAll(ctx, order); err != nil {
+		if err := collectAll(ctx, l, order); err != nil {
 			return []string{"R11: Pods of a removed order are still there: " + err.Error()}
 		}
 	}
-	if err := letGo(ctx, order); err != nil {
+	if err := letGo(ctx, l, order); err != nil {
 		return []string{err.Error()}
 	}
-	if err := seen.await(ctx, func() bool { return seen.gone[order.UID] }); err != nil {
+	if err := l.seen.await(ctx, func() bool { return l.seen.gone[order.UID] }); err != nil {
 		return []string{"R11: a deleted order is still there: " + err.Error()}
 	}
-	// A late POST of the operator may make a Pod even now; it is collected as garbage, and must not be held.
-	free := func() bool { return !slices.ContainsFunc(seen.podsOf(order.UID), heldAtItsEnd) }
-	if err := seen.await(ctx, free); err != nil {
+	// A late POST of the operator may make a Pod even now; what runs comes to its end, and then it must be let go.
+	free := func() bool { return !slices.ContainsFunc(l.seen.podsOf(order.UID), steppod.Held) }
+	if err := l.seen.await(ctx, free); err != nil {
 		return []string{"R11: a Pod of a removed order is held: " + err.Error()}
 	}
 	return nil
 }
 
-func heldAtItsEnd(pod *corev1.Pod) bool {
-	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-	return steppod.Held(pod) && (ended || pod.DeletionTimestamp != nil)
-}
-
 // collectAll collects until no Pod of the order is left: one may be made as late as by a turn that began before the
 // deletion.
-func collectAll(ctx context.Context, order *v1alpha1.WorkOrder) error {
+func collectAll(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 	for {
-		if err := collect(ctx, order); err != nil {
+		if err := collect(ctx, l, order); err != nil {
 			return err
 		}
 		round, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-		err := seen.await(round, func() bool { return len(seen.podsOf(order.UID)) == 0 })
+		err := l.seen.await(round, func() bool { return len(l.seen.podsOf(order.UID)) == 0 })
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			return err
@@ -195,41 +196,41 @@ func collectAll(ctx context.Context, order *v1alpha1.WorkOrder) error {
 }
 
 // collect deletes the Pods and events of an order, as the garbage collector does when their owner goes.
-func collect(ctx context.Context, order *v1alpha1.WorkOrder) error {
+func collect(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 	lists := []client.ObjectList{&corev1.PodList{}, &v1alpha1.ProgressEventList{}}
 	var failures []error
 	for _, list := range lists {
-		if err := cluster.List(ctx, list, client.InNamespace(order.Namespace), client.MatchingLabels{steppod.LabelOrder: order.Name}); err != nil {
+		if err := l.cluster.List(ctx, list, client.InNamespace(order.Namespace), client.MatchingLabels{steppod.LabelOrder: order.Name}); err != nil {
 			return err
 		}
 	}
 	for i := range lists[0].(*corev1.PodList).Items {
-		failures = append(failures, discard(ctx, order.UID, &lists[0].(*corev1.PodList).Items[i]))
+		failures = append(failures, discard(ctx, l, order.UID, &lists[0].(*corev1.PodList).Items[i]))
 	}
 	for i := range lists[1].(*v1alpha1.ProgressEventList).Items {
-		failures = append(failures, discard(ctx, order.UID, &lists[1].(*v1alpha1.ProgressEventList).Items[i]))
+		failures = append(failures, discard(ctx, l, order.UID, &lists[1].(*v1alpha1.ProgressEventList).Items[i]))
 	}
 	return errors.Join(failures...)
 }
 
-func discard(ctx context.Context, owner types.UID, object client.Object) error {
+func discard(ctx context.Context, l *lane, owner types.UID, object client.Object) error {
 	if controller := metav1.GetControllerOf(object); controller == nil || controller.UID != owner {
 		return nil
 	}
-	return client.IgnoreNotFound(cluster.Delete(ctx, object))
+	return client.IgnoreNotFound(l.cluster.Delete(ctx, object))
 }
 
 // letGo takes off the finalizers by which the garbage collector keeps an order until it is done.
-func letGo(ctx context.Context, order *v1alpha1.WorkOrder) error {
+func letGo(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 	fresh := &v1alpha1.WorkOrder{}
-	err := cluster.Get(ctx, client.ObjectKeyFromObject(order), fresh)
+	err := l.cluster.Get(ctx, client.ObjectKeyFromObject(order), fresh)
 	if apierrors.IsNotFound(err) || err == nil && fresh.UID != order.UID {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return client.IgnoreNotFound(cluster.Patch(ctx, fresh, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
+	return client.IgnoreNotFound(l.cluster.Patch(ctx, fresh, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
 }
 
 // againAndAgain makes an order of the same name many times, removes each at another point, and lets the last one finish.
@@ -238,21 +239,16 @@ func againAndAgain(how metav1.DeletionPropagation, times int) func(context.Conte
 		l.proxy().Begin(nil)
 		for n := range times {
 			order := &v1alpha1.WorkOrder{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: "again"}, Spec: slowly("20ms")}
-			if err := cluster.Create(ctx, order); err != nil {
+			if err := l.cluster.Create(ctx, order); err != nil {
 				return append(violations, err.Error())
 			}
 			if n == times-1 {
 				return append(violations, l.finish(ctx, order)...)
 			}
-			transitions := int64(n % 8)
-			err := seen.await(ctx, func() bool {
-				newest := seen.newest(order.UID)
-				return transitions == 0 || newest != nil && newest.Status.Sequence >= transitions
-			})
-			if err != nil {
+			if err := l.reaches(ctx, order, int64(n%points)); err != nil {
 				return append(violations, err.Error())
 			}
-			for _, broken := range remove(ctx, order, how) {
+			for _, broken := range l.remove(ctx, order, how) {
 				violations = append(violations, fmt.Sprintf("%s (the %dth order of that name)", broken, n+1))
 			}
 		}
@@ -260,14 +256,81 @@ func againAndAgain(how metav1.DeletionPropagation, times int) func(context.Conte
 	}
 }
 
-var _ = Describe("R11 and R12: removal midway, and the same name again", func() {
-	It("adopt nothing, hold nothing, and start nothing twice", func(ctx SpecContext) {
-		r := begin("R12")
+// points are the transitions after which an order is removed; its name has been given, and no more, at the first.
+const points = 8
+
+// removedMidway removes one order at a point. With down, its operator is dead meanwhile and comes back to what is left.
+func removedMidway(how metav1.DeletionPropagation, point int64, down bool) func(context.Context, *lane) []string {
+	return func(ctx context.Context, l *lane) []string {
+		l.proxy().Begin(nil)
+		order, err := l.submit(ctx, slowly("20ms"))
+		if err == nil {
+			err = l.reaches(ctx, order, point)
+		}
+		if err != nil {
+			return []string{err.Error()}
+		}
+		if !down {
+			return append(l.remove(ctx, order, how), l.abandoned(order)...)
+		}
+		l.operator().stop()
+		err = l.cluster.Delete(ctx, order, client.PropagationPolicy(how))
+		if started := l.operator().start(); started != nil || err != nil {
+			return []string{fmt.Sprint(started, err)}
+		}
+		return append(l.gone(ctx, order, how), l.abandoned(order)...)
+	}
+}
+
+// reaches waits until an order has made so many transitions.
+func (l *lane) reaches(ctx context.Context, order *v1alpha1.WorkOrder, transitions int64) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return l.seen.await(ctx, func() bool {
+		newest := l.seen.newest(order.UID)
+		return transitions == 0 || newest != nil && newest.Status.Sequence >= transitions
+	})
+}
+
+// abandoned says which laws were broken that hold for a removed order too: what ran for it ran once.
+func (l *lane) abandoned(order *v1alpha1.WorkOrder) (violations []string) {
+	starts := map[string]int{}
+	for _, run := range l.machine.Runs(order.UID) {
+		if starts[run.Pod]++; starts[run.Pod] > 1 {
+			violations = append(violations, "I1: Pod "+run.Pod+" of a removed order ran twice")
+		}
+	}
+	return violations
+}
+
+var _ = Describe("R11: removal midway", func() {
+	It("leaves nothing behind, whether the operator is there or not", func(ctx SpecContext) {
+		r := begin("R11", "removals")
+		var trials []trial
+		for point := range int64(points) {
+			for name, how := range removals {
+				for when, down := range map[string]bool{"": false, "/operator-down": true} {
+					name := fmt.Sprintf("R11/%s/%d%s", name, point, when)
+					trials = append(trials, trial{name: name, run: removedMidway(how, point, down)})
+				}
+			}
+		}
+		slices.SortFunc(trials, func(a, b trial) int { return strings.Compare(a.name, b.name) })
+		r.try(ctx, sample(trials, 5)...)
+		r.end()
+	}, NodeTimeout(30*time.Minute))
+})
+
+var _ = Describe("R12: the same name again", func() {
+	It("adopts nothing, holds nothing, and starts nothing twice", func(ctx SpecContext) {
+		r := begin("R12", "kinds of deletion")
+		times := either(101, 10)
+		r.note("%d re-creations with each", times-1)
 		var trials []trial
 		for name, how := range removals {
-			trials = append(trials, trial{name: "R12/" + name, run: againAndAgain(how, either(101, 10))})
+			trials = append(trials, trial{name: "R12/" + name, run: againAndAgain(how, times)})
 		}
 		r.try(ctx, trials...)
 		r.end()
-	})
+	}, NodeTimeout(30*time.Minute))
 })

@@ -61,12 +61,10 @@ const perSecond = 5
 
 var _ = Describe("R6: an API server in trouble", func() {
 	It("is not made worse, and the orders converge when it is over", func(ctx SpecContext) {
-		r := begin("R6")
+		r := begin("R6", "crowds")
 		size, length := either(20, 6), either(3*time.Minute, 8*time.Second)
-		first := firstSeed()
 		var trials []trial
-		for seed := first; seed < first+either[uint64](3, 1); seed++ {
-			r.seeds = append(r.seeds, seed)
+		for _, seed := range r.seeded(either[uint64](3, 1)) {
 			trials = append(trials, trial{name: fmt.Sprintf("R6/ailing/seed=%d", seed), run: func(ctx context.Context, l *lane) []string {
 				l.proxy().Begin(ailing(seed))
 				recovery := time.AfterFunc(length, func() { l.proxy().Run(nil) })

@@ -3,12 +3,14 @@ package reliability
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,16 +26,17 @@ type witness struct {
 	changed chan struct{} // Closed at the next change, and then another one.
 	orders  map[types.UID][]*v1alpha1.WorkOrder
 	gone    map[types.UID]bool
-	pods    map[types.UID]*corev1.Pod
+	// pods are those that exist, by the order that their labels name.
+	pods map[types.UID]map[types.UID]*corev1.Pod
 }
 
 // watchCluster watches all orders and Pods until the context ends, and tells the node of the Pods.
-func watchCluster(ctx context.Context, scheme *runtime.Scheme, machine *node.Node) (*witness, error) {
+func watchCluster(ctx context.Context, config *rest.Config, scheme *runtime.Scheme, machine *node.Node) (*witness, error) {
 	w := &witness{
 		changed: make(chan struct{}),
 		orders:  map[types.UID][]*v1alpha1.WorkOrder{},
 		gone:    map[types.UID]bool{},
-		pods:    map[types.UID]*corev1.Pod{},
+		pods:    map[types.UID]map[types.UID]*corev1.Pod{},
 	}
 	informers, err := cache.New(config, cache.Options{Scheme: scheme})
 	if err != nil {
@@ -42,7 +45,13 @@ func watchCluster(ctx context.Context, scheme *runtime.Scheme, machine *node.Nod
 	go func() { _ = informers.Start(ctx) }()
 	seePod := func(object any) {
 		pod := object.(*corev1.Pod)
-		w.note(func() { w.pods[pod.UID] = pod })
+		w.note(func() {
+			order := orderOf(pod)
+			if w.pods[order] == nil {
+				w.pods[order] = map[types.UID]*corev1.Pod{}
+			}
+			w.pods[order][pod.UID] = pod
+		})
 		machine.See(ctx, pod)
 	}
 	seeOrder := func(object any) {
@@ -54,7 +63,7 @@ func watchCluster(ctx context.Context, scheme *runtime.Scheme, machine *node.Nod
 			AddFunc: seePod, UpdateFunc: func(_, pod any) { seePod(pod) },
 			DeleteFunc: func(object any) {
 				if pod := last(object).(*corev1.Pod); pod != nil {
-					w.note(func() { delete(w.pods, pod.UID) })
+					w.note(func() { delete(w.pods[orderOf(pod)], pod.UID) })
 					machine.Gone(pod)
 				}
 			},
@@ -124,44 +133,83 @@ func (w *witness) newest(order types.UID) *v1alpha1.WorkOrder {
 	return nil
 }
 
+// stepOf is the step that a Pod's labels name.
+func stepOf(pod *corev1.Pod) string { return pod.Labels[steppod.LabelStep] }
+
+// orderOf is the order that a Pod's labels name.
+func orderOf(pod *corev1.Pod) types.UID { return types.UID(pod.Labels[steppod.LabelOrderUID]) }
+
 // podsOf are the Pods of an order that exist.
 func (w *witness) podsOf(order types.UID) []*corev1.Pod {
-	var pods []*corev1.Pod
-	for _, pod := range w.pods {
-		if pod.Labels[steppod.LabelOrderUID] == string(order) {
-			pods = append(pods, pod)
-		}
-	}
-	return pods
+	return slices.Collect(maps.Values(w.pods[order]))
 }
 
 // atRest says whether an order has finished, and nothing of it is left to do but to keep its Pods for a while.
-func (w *witness) atRest(order types.UID) bool {
-	newest := w.newest(order)
-	return newest != nil && newest.Status.CompletionTime != nil && !slices.ContainsFunc(w.podsOf(order), steppod.Held)
+func (w *witness) atRest(order *v1alpha1.WorkOrder) bool {
+	newest := w.newest(order.UID)
+	return newest != nil && newest.Status.CompletionTime != nil && !slices.ContainsFunc(w.podsOf(order.UID), steppod.Held)
 }
 
-// settle waits until all orders are at rest.
-func (w *witness) settle(ctx context.Context, orders ...*v1alpha1.WorkOrder) error {
-	err := w.await(ctx, func() bool {
-		return !slices.ContainsFunc(orders, func(order *v1alpha1.WorkOrder) bool { return !w.atRest(order.UID) })
-	})
-	if err == nil {
-		return nil
+// allAtRest says whether all of some orders are.
+func (w *witness) allAtRest(orders []*v1alpha1.WorkOrder) bool {
+	return !slices.ContainsFunc(orders, func(order *v1alpha1.WorkOrder) bool { return !w.atRest(order) })
+}
+
+// advance is a number that changes whenever one of the orders comes closer to its rest. That others write into an order
+// is no advance.
+func (w *witness) advance(orders []*v1alpha1.WorkOrder) (sum int64) {
+	for _, order := range orders {
+		if newest := w.newest(order.UID); newest != nil {
+			sum += newest.Status.Sequence
+		}
+		for _, pod := range w.podsOf(order.UID) {
+			sum++
+			if !steppod.Held(pod) {
+				sum++
+			}
+		}
 	}
+	return sum
+}
+
+// settle waits until all orders are at rest. It gives up when none of them has advanced for as long as patience lasts.
+func (w *witness) settle(ctx context.Context, orders ...*v1alpha1.WorkOrder) error {
+	for {
+		before, rest := int64(-1), false
+		round, enough := context.WithTimeout(ctx, patience)
+		err := w.await(round, func() bool {
+			now := w.advance(orders)
+			if before < 0 {
+				before = now
+			}
+			rest = w.allAtRest(orders)
+			return rest || now != before
+		})
+		enough()
+		switch {
+		case err != nil:
+			return w.unrest(orders, err)
+		case rest:
+			return nil
+		}
+	}
+}
+
+// unrest says which of the orders is not at rest, and what it says of that itself.
+func (w *witness) unrest(orders []*v1alpha1.WorkOrder, cause error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, order := range orders {
-		if w.atRest(order.UID) {
+		if w.atRest(order) {
 			continue
 		}
 		left := "nobody has looked at it"
 		if newest := w.newest(order.UID); newest != nil {
 			left = newest.Status.Message
 		}
-		return fmt.Errorf("order %s is not at rest: %s", order.Name, left)
+		return fmt.Errorf("order %s is not at rest, and nothing has happened for %s: %s", order.Name, patience, left)
 	}
-	return err
+	return cause
 }
 
 // history is every state of an order.
@@ -169,4 +217,18 @@ func (w *witness) history(order types.UID) []*v1alpha1.WorkOrder {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.orders[order])
+}
+
+// forget forgets all orders of a namespace.
+func (w *witness) forget(namespace string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.orders, func(order types.UID, states []*v1alpha1.WorkOrder) bool {
+		ofIt := states[0].Namespace == namespace
+		if ofIt {
+			delete(w.pods, order)
+			delete(w.gone, order)
+		}
+		return ofIt
+	})
 }

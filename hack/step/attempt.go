@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // attempt is who this process is, as the operator told it through the environment.
@@ -70,23 +72,32 @@ func (a attempt) seed() uint64 {
 	return hash.Sum64()
 }
 
-// appendStart adds the line by which a test counts starts. One write with O_APPEND, so that lines of several Pods on
-// one volume never mix; synced, so that it outlives the node.
-func appendStart(path string, a attempt) (err error) {
+// appendStart adds the line by which a test counts starts.
+func appendStart(path string, a attempt) error { return appendLine("start", path, a) }
+
+// appendEnd adds the line by which a test knows what ran beside what, and what was said of it to the kubelet.
+func appendEnd(path string, a attempt, code int, message string) error {
+	return appendLine("end", path, a, strconv.Itoa(code), strconv.Quote(message))
+}
+
+// appendLine says who is there and when. One write with O_APPEND, so that lines of several Pods on one volume never
+// mix; synced, so that it outlives the node.
+func appendLine(which, path string, a attempt, more ...string) (err error) {
 	host, err := os.Hostname()
 	if err != nil {
-		return fmt.Errorf("the host has no name for the start ledger: set one (%w)", err)
+		return fmt.Errorf("the host has no name for the %s ledger: set one (%w)", which, err)
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
-		return fmt.Errorf("the start ledger cannot be opened: give --start-ledger a file that can be written (%w)", err)
+		return fmt.Errorf("the %s ledger cannot be opened: give --%s-ledger a file that can be written (%w)", which, which, err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if _, err := fmt.Fprintf(file, "%s/%s/%d %s\n", a.uid, a.step, a.epoch, host); err != nil {
-		return fmt.Errorf("the start ledger cannot be written: make room on its volume (%w)", err)
+	words := append([]string{fmt.Sprintf("%s/%s/%d", a.uid, a.step, a.epoch), host, time.Now().UTC().Format(time.RFC3339Nano)}, more...)
+	if _, err := fmt.Fprintln(file, strings.Join(words, " ")); err != nil {
+		return fmt.Errorf("the %s ledger cannot be written: make room on its volume (%w)", which, err)
 	}
 	if err := file.Sync(); err != nil {
-		return fmt.Errorf("the start ledger cannot be synced: put it on a volume that can (%w)", err)
+		return fmt.Errorf("the %s ledger cannot be synced: put it on a volume that can (%w)", which, err)
 	}
 	return nil
 }

@@ -50,11 +50,16 @@ func run(args []string, getenv func(string) string, out io.Writer, signals <-cha
 	logger := log.New(out, "", log.LstdFlags|log.Lmsgprefix)
 	logger.Printf("%s starts and will take %s", attempt, options.duration)
 	message, code := work(options, attempt, logger, signals)
-	if message == "" {
-		return code
+	if message != "" {
+		if err := writeTermination(options.terminationLog, message); err != nil {
+			logger.Print(err)
+		}
 	}
-	if err := writeTermination(options.terminationLog, message); err != nil {
-		logger.Print(err)
+	// After all else: whoever reads of this end may rely on what was left behind.
+	if options.ends != "" {
+		if err := appendEnd(options.ends, attempt, code, message); err != nil {
+			logger.Print(err)
+		}
 	}
 	return code
 }

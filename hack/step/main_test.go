@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,17 +121,39 @@ func TestWithoutASeedEachStepHasItsOwn(t *testing.T) {
 	}
 }
 
-func TestLedgerGetsOneLineAStart(t *testing.T) {
-	ledger := filepath.Join(t.TempDir(), "ledger")
-	runStep(t, "1", "--start-ledger="+ledger, "--fail-epochs=1")
-	runStep(t, "2", "--start-ledger="+ledger)
+func TestLedgersGetOneLineAStartAndOneAnEnd(t *testing.T) {
+	began := time.Now()
+	starts, ends := filepath.Join(t.TempDir(), "starts"), filepath.Join(t.TempDir(), "ends")
+	runStep(t, "1", "--start-ledger="+starts, "--end-ledger="+ends, "--fail-epochs=1", "--exit-code=3")
+	runStep(t, "2", "--start-ledger="+starts, "--end-ledger="+ends, "--output=a \"b\"\nc")
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("uid-1/implement/1 %s\nuid-1/implement/2 %s\n", host, host)
-	if got, err := os.ReadFile(ledger); err != nil || string(got) != want {
-		t.Errorf("the ledger holds %q, %v; want %q", got, err, want)
+	for ledger, want := range map[string][]string{
+		starts: {"uid-1/implement/1 " + host + " TIME", "uid-1/implement/2 " + host + " TIME"},
+		ends: {
+			"uid-1/implement/1 " + host + ` TIME 3 "asked to fail by --fail-epochs=1"`,
+			"uid-1/implement/2 " + host + ` TIME 0 "a \"b\"\nc"`,
+		},
+	} {
+		content, err := os.ReadFile(ledger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")
+		for i, line := range got {
+			words := strings.SplitN(line, " ", 4)
+			at, err := time.Parse(time.RFC3339Nano, words[2])
+			if err != nil || at.Before(began) || at.After(time.Now()) {
+				t.Errorf("%q does not say when: %v", line, err)
+			}
+			words[2] = "TIME"
+			got[i] = strings.Join(words, " ")
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the ledger holds %q; want %q", got, want)
+		}
 	}
 }
 
@@ -160,7 +183,7 @@ func TestBadFlagsAreOneSentenceAndExitTwo(t *testing.T) {
 
 func TestHelpNamesEveryFlagAndExitsZero(t *testing.T) {
 	got := runStep(t, "1", "--help")
-	for _, flag := range []string{"duration", "fail-probability", "seed", "fail-epochs", "exit-code", "output", "termination-log", "start-ledger"} {
+	for _, flag := range []string{"duration", "fail-probability", "seed", "fail-epochs", "exit-code", "output", "termination-log", "start-ledger", "end-ledger"} {
 		if !strings.Contains(got.log, "-"+flag) {
 			t.Errorf("no word of --%s:\n%s", flag, got.log)
 		}

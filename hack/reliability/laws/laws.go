@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/plan"
@@ -69,21 +70,17 @@ func noLostResult(r *Record) (found []string) {
 	}
 	for i := range r.Runs {
 		run := &r.Runs[i]
-		if run.Reported && !told[run.Pod] && (!gap(r.chain()) || !shown(r, run)) {
+		if run.Reported && !told[run.Pod] && (!gap(r) || !shown(r, run)) {
 			found = append(found, fmt.Sprintf("I2: the result of %s in epoch %d is lost", run.Step, run.Epoch))
 		}
 	}
 	return found
 }
 
-// gap says whether numbers are missing in a log.
-func gap(chain progress.Chain) bool {
-	for i, event := range chain.Events {
-		if event.Spec.Sequence != int64(i)+1 {
-			return true
-		}
-	}
-	return false
+// gap says whether numbers are missing in a log, at its end too.
+func gap(r *Record) bool {
+	events := r.chain().Events
+	return int64(len(events)) != r.Order.Status.Sequence
 }
 
 // shown says whether a status ever showed how a run ended.
@@ -194,9 +191,16 @@ func inOrder(r *Record) (found []string) {
 	return found
 }
 
+// own are the conditions that the log speaks of; others may put more beside them.
+var own = []string{
+	v1alpha1.ConditionFinished, v1alpha1.ConditionSucceeded, v1alpha1.ConditionReady, v1alpha1.ConditionReconciling,
+	v1alpha1.ConditionStalled, v1alpha1.ConditionLogComplete,
+}
+
 // foldIsStatus is I7: the log, folded, is the status, unless the newest event could not be written.
 func foldIsStatus(r *Record) []string {
-	status := &r.Order.Status
+	status := r.Order.Status.DeepCopy()
+	status.Conditions = slices.DeleteFunc(status.Conditions, func(c metav1.Condition) bool { return !slices.Contains(own, c.Type) })
 	if status.Head == "" || plan.SequenceOf(status.Head) != status.Sequence {
 		return nil
 	}

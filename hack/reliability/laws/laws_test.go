@@ -105,6 +105,18 @@ func TestUnlawful(t *testing.T) {
 	}
 }
 
+func TestAConditionOfOthersIsNoPartOfTheLog(t *testing.T) {
+	r := lawful()
+	r.Order.Status.Conditions = append(r.Order.Status.Conditions, metav1.Condition{Type: "example.com/Other", Status: metav1.ConditionTrue})
+	if found := Violations(*r); len(found) > 0 {
+		t.Error(strings.Join(found, "\n"))
+	}
+	r.Order.Status.Conditions[0].Message = "changed"
+	if found := Violations(*r); len(found) != 1 {
+		t.Errorf("a condition of its own counts: %q", found)
+	}
+}
+
 func TestARunOfWhichNobodyCouldKnowMayBeMissing(t *testing.T) {
 	r := lawful()
 	r.run("b", 2, 0)
@@ -122,8 +134,12 @@ func TestAResultThatFellIntoAGapMustHaveBeenInTheStatus(t *testing.T) {
 	if found := noLostResult(r); len(found) > 0 {
 		t.Error(strings.Join(found, "\n"))
 	}
+	r.Order.Status.Head, r.Events = "", nil
+	if found := noLostResult(r); len(found) > 0 {
+		t.Errorf("of a log that could not be written at all: %q", found)
+	}
 	r.History = r.History[:1]
-	if found := noLostResult(r); len(found) != 1 {
+	if found := noLostResult(r); len(found) != len(r.Runs) {
 		t.Errorf("found %q", found)
 	}
 }

@@ -4,5 +4,6 @@
 // the oracle for what ran: nothing of the operator is between it and the node.
 //
 // What a container does is in its arguments, as with the simulated step of hack/step: --duration, --output,
-// --fail-epochs, --exit-code, and --evict-epochs, in which the Pod is evicted. All take milliseconds if they say so.
+// --fail-epochs, --exit-code, and --evict-epochs, in which the Pod is evicted. All take milliseconds if they say so. With
+// --hold=unbound, bound or running the Pod of the first epoch stays in that phase until somebody deletes it.
 package node

@@ -73,6 +73,15 @@ func (n *Node) Gone(pod *corev1.Pod) {
 	}
 }
 
+// Lose has the node of a Pod die under it: its container ends, and nobody ever hears of that.
+func (n *Node) Lose(pod *corev1.Pod) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if l := n.lives[pod.UID]; l != nil {
+		l.lose()
+	}
+}
+
 // life is one Pod on the node, from its creation to its removal.
 type life struct {
 	node    *Node
@@ -81,12 +90,31 @@ type life struct {
 
 	mu     sync.Mutex
 	newest *corev1.Pod
+	lost   bool
+}
+
+func (l *life) lose() {
+	l.mu.Lock()
+	l.lost = true
+	l.mu.Unlock()
+	l.wake()
+}
+
+// silent says whether the node has died.
+func (l *life) silent() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
 }
 
 func (l *life) see(pod *corev1.Pod) {
 	l.mu.Lock()
 	l.newest = pod
 	l.mu.Unlock()
+	l.wake()
+}
+
+func (l *life) wake() {
 	select {
 	case l.changed <- struct{}{}:
 	default: // It has yet to look at the change before.
@@ -126,9 +154,13 @@ func stopped(pod *corev1.Pod) bool {
 
 func bound(pod *corev1.Pod) bool { return pod.Spec.NodeName != "" }
 
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
 // live is all that happens to a Pod.
 func (l *life) live(ctx context.Context) {
-	if !l.schedule(ctx) {
+	if !l.await(ctx, func(*corev1.Pod) bool { return true }, nil) {
 		return
 	}
 	w, err := workOf(l.pod())
@@ -136,17 +168,7 @@ func (l *life) live(ctx context.Context) {
 		l.node.fail(err)
 		return
 	}
-	switch pod := l.pod(); {
-	case deleted(pod):
-		l.report(ctx, corev1.PodFailed, nil, outcome{})
-	case stopped(pod):
-		l.report(ctx, corev1.PodFailed, nil, outcome{reason: stoppedOutcome.reason})
-	default:
-		if !l.work(ctx, w) {
-			return
-		}
-	}
-	if !l.await(ctx, deleted, nil) {
+	if !l.schedule(ctx, w) || !l.attempt(ctx, w) || !l.await(ctx, deleted, nil) || l.silent() {
 		return
 	}
 	// What a kubelet does when nothing of the Pod is left.
@@ -155,9 +177,29 @@ func (l *life) live(ctx context.Context) {
 	l.expect(ctx, err, "remove")
 }
 
+// attempt runs the container of a Pod that has a node, or says why it does not. It reports false if the Pod is gone.
+func (l *life) attempt(ctx context.Context, w work) bool {
+	over := func(pod *corev1.Pod) bool { return deleted(pod) || stopped(pod) || ended(pod) || l.silent() }
+	if w.hold == holdBound && !l.await(ctx, over, nil) {
+		return false
+	}
+	switch pod := l.pod(); {
+	case ended(pod), l.silent():
+	case deleted(pod):
+		l.report(ctx, corev1.PodFailed, nil, outcome{})
+	case stopped(pod):
+		l.report(ctx, corev1.PodFailed, nil, outcome{reason: stoppedOutcome.reason})
+	default:
+		return l.work(ctx, w)
+	}
+	return true
+}
+
 // schedule binds the Pod to the node, unless it never comes to that.
-func (l *life) schedule(ctx context.Context) bool {
-	ready := func(pod *corev1.Pod) bool { return bound(pod) || deleted(pod) || len(pod.Spec.SchedulingGates) == 0 }
+func (l *life) schedule(ctx context.Context, w work) bool {
+	ready := func(pod *corev1.Pod) bool {
+		return bound(pod) || deleted(pod) || len(pod.Spec.SchedulingGates) == 0 && w.hold != holdUnbound
+	}
 	if !l.await(ctx, ready, nil) {
 		return false
 	}
@@ -183,11 +225,18 @@ func (l *life) work(ctx context.Context, w work) bool {
 	pod := l.pod()
 	run := l.node.ledger.started(pod)
 	l.report(ctx, corev1.PodRunning, run, outcome{})
-	timer := time.NewTimer(w.duration)
-	defer timer.Stop()
-	there := l.await(ctx, func(pod *corev1.Pod) bool { return deleted(pod) || stopped(pod) }, timer.C)
+	var over <-chan time.Time
+	if w.hold != holdRunning {
+		timer := time.NewTimer(w.duration)
+		defer timer.Stop()
+		over = timer.C
+	}
+	there := l.await(ctx, func(pod *corev1.Pod) bool { return deleted(pod) || stopped(pod) || l.silent() }, over)
 	how := w.outcome(epochOf(pod))
 	switch now := l.pod(); {
+	case l.silent():
+		l.node.ledger.ended(run, lostOutcome)
+		return there
 	case !there || deleted(now):
 		how = deletedOutcome
 	case stopped(now):

@@ -19,7 +19,15 @@ type work struct {
 	failEpochs  int64
 	evictEpochs int64
 	exitCode    int
+	hold        string
 }
+
+// What --hold names: the phase in which a Pod stays until somebody deletes it.
+const (
+	holdUnbound = "unbound"
+	holdBound   = "bound"
+	holdRunning = "running"
+)
 
 // outcome is how a container ends.
 type outcome struct {
@@ -40,8 +48,12 @@ func workOf(pod *corev1.Pod) (work, error) {
 	flags.Int64Var(&w.failEpochs, "fail-epochs", 0, "")
 	flags.Int64Var(&w.evictEpochs, "evict-epochs", 0, "")
 	flags.IntVar(&w.exitCode, "exit-code", 1, "")
+	flags.StringVar(&w.hold, "hold", "", "")
 	if err := flags.Parse(pod.Spec.Containers[0].Args); err != nil {
 		return w, fmt.Errorf("arguments of Pod %s: %w", pod.Name, err)
+	}
+	if epochOf(pod) != 1 {
+		w.hold = ""
 	}
 	return w, nil
 }
@@ -67,6 +79,7 @@ const (
 var (
 	stoppedOutcome = outcome{exitCode: exitTerminated, message: "stopped by its deadline", reason: "DeadlineExceeded"}
 	deletedOutcome = outcome{exitCode: exitTerminated, message: "deleted"}
+	lostOutcome    = outcome{exitCode: exitKilled, message: "its node died"}
 )
 
 // epochOf is the epoch in a Pod's labels; 0 for a Pod of no order.

@@ -24,6 +24,13 @@ func TestWorkIsInTheArguments(t *testing.T) {
 			t.Errorf("epoch %d: got %+v, want %+v", epoch, got, want)
 		}
 	}
+	pod.Spec.Containers[0].Args = []string{"--hold=bound"}
+	for epoch, want := range map[string]string{"1": holdBound, "2": ""} {
+		pod.Labels = map[string]string{"workorders.dev/epoch": epoch}
+		if w, err := workOf(pod); err != nil || w.hold != want {
+			t.Errorf("epoch %s: held %q, want %q, %v", epoch, w.hold, want, err)
+		}
+	}
 	pod.Spec.Containers[0].Args = []string{"--unknown"}
 	if _, err := workOf(pod); err == nil {
 		t.Error("what is not understood must not pass for work done")
