@@ -155,8 +155,11 @@ func (d *draft) revive() {
 // reset makes a step Pending in its next epoch. Its budgets are as new; the work is another attempt.
 func (d *draft) reset(step *v1alpha1.StepStatus, rewind *v1alpha1.Rewind) {
 	switch {
-	case step.Phase == v1alpha1.StepPending || step.Phase == v1alpha1.StepBlocked && d.asked(step.Name) <= step.Epoch:
-		return // It has nothing that could be superseded.
+	case step.Phase == v1alpha1.StepPending:
+		return
+	case step.StartSequence == 0 && d.asked(step.Name) <= step.Epoch: // It has nothing that could be superseded.
+		step.Phase, step.Message = v1alpha1.StepPending, ""
+		return
 	case step.StartSequence > 0:
 		rewind.SupersededAfter = min(rewind.SupersededAfter, step.StartSequence-1)
 	}
