@@ -18,6 +18,7 @@ import (
 	"workorders.dev/operator/controllers/plan"
 	"workorders.dev/operator/controllers/progress"
 	"workorders.dev/operator/controllers/steppod"
+	"workorders.dev/operator/hack/reliability/report"
 )
 
 // TestMain asks for 400 seeds instead of the 100 that rapid takes by itself. More: -rapid.checks=10000. One that
@@ -65,6 +66,52 @@ func TestWhateverHappensTheLawsHoldAndTheOrderEnds(t *testing.T) {
 			t.Errorf("fault %d happened %d times in %d seeds: too seldom to show anything", kind, n, seeds)
 		}
 	}
+}
+
+// TestGraphsOfEverySizeRunToTheirEnd goes up to the largest that there may be: 256 steps, 16 dependencies each.
+func TestGraphsOfEverySizeRunToTheirEnd(t *testing.T) {
+	var sizes []int
+	rapid.Check(t, func(t *rapid.T) {
+		if most := 3; len(sizes) >= most && (!report.Full() || len(sizes) >= 10*most) {
+			return // They are large.
+		}
+		roll := func(what string, sides int) int { return rapid.IntRange(0, sides-1).Draw(t, what) }
+		o := order()
+		o.Spec.Strategy, o.Spec.KeepPods = v1alpha1.StrategyGraph, v1alpha1.KeepNoPods
+		for i := range []int{256, 100, 30}[len(sizes)%3] {
+			step := run(fmt.Sprintf("step-%d", i))
+			for range min(i, roll("dependencies", 17)) {
+				if need := fmt.Sprintf("step-%d", roll("on", i)); !slices.Contains(step.DependsOn, need) {
+					step.DependsOn = append(step.DependsOn, need)
+				}
+			}
+			o.Spec.Steps = append(o.Spec.Steps, step)
+		}
+		sizes = append(sizes, len(o.Spec.Steps))
+		slices.Reverse(o.Spec.Steps)
+		if limit := roll("parallelism", 20); limit > 0 {
+			o.Spec.Parallelism = ptr(int32(limit))
+		}
+		if stall := plan.Validate(&o.Spec); stall != nil {
+			t.Fatal(stall.Message)
+		}
+		s := simulate(o, calm)
+		failing := fmt.Sprintf("step-%d", roll("fails", 2*len(o.Spec.Steps)))
+		s.behave = func(a steppod.Attempt) behaviour {
+			if a.Step == failing {
+				return exits(1, "no")
+			}
+			return succeeds("")
+		}
+		if err := s.run(); err != nil {
+			t.Fatalf("I5: %v", err)
+		}
+		for _, breach := range s.laws.broken {
+			t.Error(breach)
+		}
+		checkRest(t, s)
+	})
+	t.Logf("graphs of %v steps", sizes)
 }
 
 // checkRest checks I5 when nothing happens any more: the order has ended, its Pods are gone, and nothing is written.
