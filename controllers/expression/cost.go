@@ -12,7 +12,7 @@ import (
 const (
 	// maxCost is how much work an evaluation may be. Each step of it costs 1, and a call what costs says.
 	maxCost = 30_000
-	// maxRegexp is how large a regular expression may be once it is compiled.
+	// maxRegexp is how large a regular expression may be, as it is written and once it is compiled.
 	maxRegexp = 250
 )
 

@@ -19,7 +19,7 @@ type Scope struct {
 	Steps []string
 }
 
-// Facts is what an expression is evaluated on. Everything in scope has to be there, or at least what it speaks of.
+// Facts is what an expression is evaluated on: at least the params and steps that it speaks of.
 type Facts struct {
 	Params map[string]string
 	Steps  map[string]Step
@@ -63,11 +63,11 @@ func compile(source string, scope Scope) (*Program, error) {
 	case utf8.RuneCountInString(source) > MaxLength:
 		return nil, fmt.Errorf("it is longer than %d characters: shorten it, or let a step find out and say", MaxLength)
 	}
-	environment, err := environment()
+	language, err := environment()
 	if err != nil {
 		return nil, err
 	}
-	parsed, issues := environment.Parse(source)
+	parsed, issues := language.Parse(source)
 	if err := firstOf(issues); err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func compile(source string, scope Scope) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	checked, issues := environment.Check(parsed)
+	checked, issues := language.Check(parsed)
 	if err := firstOf(issues); err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func compile(source string, scope Scope) (*Program, error) {
 	if err := checkType(checked.OutputType()); err != nil {
 		return nil, err
 	}
-	program, err := environment.Program(checked,
+	program, err := language.Program(checked,
 		cel.OptimizeRegex(interpreter.MatchesRegexOptimization), cel.CustomDecoratorV2(orderLiterals),
 		cel.CostTracking(costs{regexps}), cel.CostLimit(maxCost))
 	if err != nil {

@@ -140,6 +140,7 @@ func TestAnExpressionThatDoesNotCompileSaysWhatToDo(t *testing.T) {
 		{`steps.review.outptu == "x"`, "there is no field 'outptu': a step has phase, output, results, epoch (column 13)"},
 		{`steps.review.output == `, "it ends too early (column 24)"},
 		{`steps.review.output = "x"`, "unexpected '= ' (column 21)"},
+		{strings.Repeat("}", 300), "unexpected '}' (column 1)"},
 		{`true true`, "unexpected 'true' (column 6)"},
 		{`"abc`, `unexpected '"abc' (column 1)`},
 		{"a\x1b[31m", "unexpected ' ' (column 2)"},
@@ -168,6 +169,7 @@ func TestAnExpressionThatDoesNotCompileSaysWhatToDo(t *testing.T) {
 		{`params.request.matches(params["git-ref"])`, "the pattern of matches must be a constant: write it out, or use contains, startsWith or endsWith (column 23)"},
 		{`matches(params.request, "(")`, "the pattern of matches is no good: error parsing regexp: missing closing ): `(` (column 8)"},
 		{`params.request.matches("a{1000}")`, "the pattern of matches is too large: shorten it, or what it repeats (column 23)"},
+		{`params.request.matches("` + strings.Repeat("a", 251) + `")`, "the pattern of matches is too large: shorten it, or what it repeats (column 23)"},
 		{`{b"a": 1} == {b"a": 1}`, "a key of a map must be a string, a whole number or a bool: convert it, as by string() (column 1)"},
 	} {
 		_, err := Compile(test.source, testScope)

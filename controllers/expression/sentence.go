@@ -39,6 +39,12 @@ func firstOf(issues *cel.Issues) error {
 		return nil
 	}
 	first := issues.Errors()[0]
+	for _, issue := range issues.Errors() {
+		if issue.Location.Line() > 0 { // Those without a place only say that the parser gave up after the others.
+			first = issue
+			break
+		}
+	}
 	return errors.New(plainly(first.Message) + column(first.Location.Line(), first.Location.Column()))
 }
 
