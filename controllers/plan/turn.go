@@ -71,7 +71,7 @@ func outdated(pod *steppod.Report, step *v1alpha1.StepStatus) bool {
 
 // unwanted is why the present attempt of a running step must not go on; empty if it may.
 func (t *turn) unwanted(step *v1alpha1.StepStatus) v1alpha1.ErrorCode {
-	_, found := t.pod(step)
+	pod, found := t.pod(step)
 	switch status := t.status(); {
 	case step.Removed:
 		return v1alpha1.CodeRemoved
@@ -81,7 +81,7 @@ func (t *turn) unwanted(step *v1alpha1.StepStatus) v1alpha1.ErrorCode {
 		return v1alpha1.CodeDeadlineExceeded
 	case t.rerun.holds(step.Name):
 		return t.rerun.why(step.Name)
-	case step.Finally && !found && !t.now.Before(t.overdue(step)):
+	case step.Finally && (!found || pod.Sealed) && !t.now.Before(t.overdue(step)):
 		return v1alpha1.CodeTimeout
 	}
 	return ""
