@@ -26,10 +26,10 @@ func finish(t *turn) *Transition {
 		return end(v1alpha1.EventCancelled, v1alpha1.OutcomeCancelled, "cancelled, "+progress+" done")
 	case status.Expired && failed > 0 && t.order.Spec.ActiveDeadlineSeconds != nil:
 		return end(v1alpha1.EventFailed, v1alpha1.OutcomeFailed, overlong(*t.order.Spec.ActiveDeadlineSeconds)+"; "+progress+" done")
+	case StateOf(status).Stalled != nil:
+		return nil // Once it is mended the spec may hold more steps, or another one in the place of what failed.
 	case failed > 0:
 		return end(v1alpha1.EventFailed, v1alpha1.OutcomeFailed, failure(list)+"; "+progress+" done")
-	case StateOf(status).Stalled != nil:
-		return nil // The spec may hold more steps, once it is mended.
 	default:
 		return end(v1alpha1.EventSucceeded, v1alpha1.OutcomeSucceeded, progress+skipped(list))
 	}

@@ -1,6 +1,9 @@
 package plan
 
-import "workorders.dev/operator/api/v1alpha1"
+import (
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+)
 
 // skip passes over the first step that could start if its condition were true.
 func skip(t *turn) *Transition {
@@ -31,6 +34,8 @@ func skip(t *turn) *Transition {
 func (d *draft) passOver(step *v1alpha1.StepStatus, err error) {
 	d.waive(step)
 	step.StartSequence = d.event.Sequence // Should it be asked to run again, this event is superseded.
+	n := d.graph.node(step.Name)
+	step.SpecHash = steppod.SpecHash(n.Step, n.needs) // Once it is edited, it is decided anew.
 	step.Phase = v1alpha1.StepSkipped
 	d.about(step.Name, step.Epoch)
 	if err == nil {
