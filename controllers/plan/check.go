@@ -3,11 +3,10 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"workorders.dev/operator/api/v1alpha1"
-	"workorders.dev/operator/controllers/expression"
 	"workorders.dev/operator/controllers/steppod"
 )
 
@@ -32,204 +31,175 @@ const (
 	_ = uint(5<<18 - (maxSpecBytes + (maxSteps+maxFinally)*maxStepBytes + (maxEntries-maxSteps-maxFinally)*maxRemovedBytes))
 )
 
+// Problem is one reason for which a spec cannot run.
+type Problem struct {
+	// Field is where it is, as spec.steps[3].dependsOn[1].
+	Field *field.Path
+	// Step is the step that it is about, and Value what stands there; either may be empty. With the kind of field they
+	// tell problems apart, also when a step has moved and the message reads otherwise.
+	Step, Value string
+	// Reason is that of the condition Stalled.
+	Reason string
+	// Message says what is wrong and what to do about it. It does not need the field to be understood.
+	Message string
+}
+
+// Stall is how an order that has this problem says so.
+func (p *Problem) Stall() *v1alpha1.Stall {
+	// The message is cut, as it quotes a spec that may be anything.
+	return &v1alpha1.Stall{Reason: p.Reason, Message: steppod.Line(p.Message, steppod.MaxMessage)}
+}
+
 // Check says why the order's spec cannot run as it stands, or nil if it can. The API server refuses most of this
 // already; this is for what it cannot see, and for specs that came past it.
 func Check(order *v1alpha1.WorkOrder) *v1alpha1.Stall {
-	stall := Validate(&order.Spec)
-	if stall != nil {
-		return stall
-	}
-	g, removed := graphOf(&order.Spec), 0
-	for i := range order.Status.Steps {
-		if step := &order.Status.Steps[i]; step.Epoch > 0 && g.node(step.Name) == nil {
-			removed++
-		}
-	}
-	if all := len(order.Spec.Steps) + len(order.Spec.Finally) + removed; all > maxEntries {
-		return tooLarge("the order has %d steps, with those that were removed after they had started, and at most %d are allowed: delete it and apply it anew", all, maxEntries)
-	}
-	return nil
+	return first(Problems(order))
 }
 
 // Validate says why a spec cannot run, whatever has happened to the order so far; nil if it can.
 func Validate(spec *v1alpha1.WorkOrderSpec) *v1alpha1.Stall {
-	if stall := checkShape(spec); stall != nil {
-		return stall
-	}
-	g := graphOf(spec)
-	for i := range g.nodes {
-		if stall := checkNode(spec, &g, &g.nodes[i]); stall != nil {
-			return stall
-		}
-	}
-	if cycle := g.cycle(); cycle != nil {
-		return invalid("the steps depend on each other in a circle: %s; take one of these dependencies out", strings.Join(cycle, " → "))
-	}
-	for _, r := range spec.Rewinds {
-		if g.node(r.Step) == nil {
-			return invalid("rewinds names %q, and there is no such step%s", r.Step, nearest(r.Step, g.names()))
-		}
-	}
-	for i := range g.nodes {
-		if stall := checkReferences(spec, &g, &g.nodes[i]); stall != nil {
-			return stall
-		}
-	}
-	return checkSize(spec)
+	return first(problemsOf(spec).found)
 }
 
-// checkShape checks the lists of steps as such.
-func checkShape(spec *v1alpha1.WorkOrderSpec) *v1alpha1.Stall {
-	switch {
-	case spec.Strategy != "" && spec.Strategy != v1alpha1.StrategySequence && spec.Strategy != v1alpha1.StrategyGraph:
-		return invalid("strategy %q is not known: write Sequence or Graph, or leave it out", spec.Strategy)
-	case len(spec.Steps) == 0:
-		return invalid("the order has no steps: list at least one")
-	case len(spec.Steps) > maxSteps:
-		return tooLarge("an order has at most %d steps, and this one has %d: split it", maxSteps, len(spec.Steps))
-	case len(spec.Finally) > maxFinally:
-		return tooLarge("finally has at most %d steps, and here it has %d: do more in one of them", maxFinally, len(spec.Finally))
-	}
-	seen := map[string]bool{}
-	for _, step := range allSteps(spec) {
-		if seen[step.Name] {
-			return invalid("two steps are called %q: rename one", step.Name)
-		}
-		seen[step.Name] = true
-	}
-	return nil
-}
-
-// checkNode checks what a step says for itself, and that what it directly names exists.
-func checkNode(spec *v1alpha1.WorkOrderSpec, g *graph, n *node) *v1alpha1.Stall {
-	switch {
-	case (n.Run == nil) == (n.Wait == nil):
-		return invalid("step %q must have either run or wait: set exactly one", n.Name)
-	case n.Run != nil && n.Run.Image == "":
-		return invalid("step %q has no image: set run.image", n.Name)
-	case n.finally && len(n.DependsOn) > 0:
-		return invalid("step %q of finally depends on nothing, as it runs after all steps: leave dependsOn out", n.Name)
-	case spec.Strategy != v1alpha1.StrategyGraph && len(n.DependsOn) > 0:
-		return invalid("step %q has dependsOn, which belongs to a Graph: set strategy: Graph, or leave dependsOn out", n.Name)
-	case len(n.DependsOn) > maxNeeds || len(n.Inputs) > maxNeeds:
-		return tooLarge("step %q names more than %d steps in dependsOn or inputs: put a step in between", n.Name, maxNeeds)
-	}
-	for _, need := range n.DependsOn {
-		other := g.node(need)
-		switch {
-		case need == n.Name:
-			return invalid("step %q depends on itself: take its own name out of dependsOn", n.Name)
-		case other == nil:
-			return invalid("step %q depends on %q, and there is no such step%s", n.Name, need, nearest(need, g.names()))
-		case other.finally:
-			return invalid("step %q depends on %q, which is of finally and runs after it", n.Name, need)
-		}
-	}
-	return nil
-}
-
-// checkReferences checks that what a step reads of others has ended when it starts.
-func checkReferences(spec *v1alpha1.WorkOrderSpec, g *graph, n *node) *v1alpha1.Stall {
-	if len(n.Inputs) == 0 && n.When == "" && (spec.Workspace == nil || n.Run == nil) {
+func first(problems []Problem) *v1alpha1.Stall {
+	if len(problems) == 0 {
 		return nil
 	}
-	before := g.before(n.Name)
-	for _, input := range n.Inputs {
-		if !slices.Contains(before, input) {
-			return invalid("step %q takes %q as an input, which does not come before it: add it to dependsOn, or take it out%s", n.Name, input, nearest(input, before))
+	return problems[0].Stall()
+}
+
+// Problems are all reasons for which the order's spec cannot run as it stands. What follows from another one only is
+// left out.
+func Problems(order *v1alpha1.WorkOrder) []Problem {
+	c := problemsOf(&order.Spec)
+	if len(c.found) == 0 {
+		c.removed(order.Status.Steps)
+	}
+	return c.found
+}
+
+// check gathers what is wrong with a spec.
+type check struct {
+	spec  *v1alpha1.WorkOrderSpec
+	graph graph
+	found []Problem
+}
+
+// problemsOf checks a spec: first its lists as such, then each step by itself, then what the steps say of each other.
+func problemsOf(spec *v1alpha1.WorkOrderSpec) *check {
+	c := &check{spec: spec}
+	if !c.shape() {
+		return c
+	}
+	c.graph = graphOf(spec)
+	c.names()
+	for i := range c.graph.nodes {
+		c.step(&c.graph.nodes[i])
+		c.needs(&c.graph.nodes[i])
+	}
+	c.cycles()
+	c.rewinds()
+	for i := range c.graph.nodes {
+		if n := &c.graph.nodes[i]; !c.graph.isTangled(i) { // What comes before one that is tangled is not known yet.
+			c.inputs(n)
+			c.condition(n)
 		}
 	}
-	if n.When != "" {
-		if _, err := expression.Compile(n.When, scope(spec, before)); err != nil {
-			return invalid("step %q: %v", n.Name, err)
+	c.size()
+	return c
+}
+
+// invalid adds a problem that a mended spec would not have; the step may be nil.
+func (c *check) invalid(at *field.Path, n *node, value, format string, args ...any) {
+	c.add(v1alpha1.ReasonInvalidSpec, at, n, value, fmt.Sprintf(format, args...))
+}
+
+// tooLarge adds a problem that a smaller spec would not have; the step may be nil.
+func (c *check) tooLarge(at *field.Path, n *node, format string, args ...any) {
+	c.add(v1alpha1.ReasonTooLarge, at, n, "", fmt.Sprintf(format, args...))
+}
+
+func (c *check) add(reason string, at *field.Path, n *node, value, message string) {
+	p := Problem{Field: at, Value: value, Reason: reason, Message: message}
+	if n != nil {
+		p.Step = n.Name
+	}
+	c.found = append(c.found, p)
+}
+
+// at is where a step is declared.
+func (c *check) at(n *node) *field.Path {
+	list, steps := field.NewPath("spec", "steps"), c.spec.Steps
+	if n.finally {
+		list, steps = field.NewPath("spec", "finally"), c.spec.Finally
+	}
+	for i := range steps {
+		if &steps[i] == n.Step {
+			return list.Index(i)
 		}
 	}
-	if spec.Workspace != nil && n.Run != nil {
-		for _, mount := range n.Run.VolumeMounts {
-			if mount.MountPath == steppod.WorkspacePath {
-				return invalid("step %q mounts a volume at %s, where the workspace is: mount it elsewhere", n.Name, steppod.WorkspacePath)
-			}
+	return list
+}
+
+// shape checks the lists of steps as such, and says whether it is worth while to look at the steps.
+func (c *check) shape() bool {
+	spec, at := c.spec, field.NewPath("spec")
+	switch {
+	case spec.Strategy != "" && spec.Strategy != v1alpha1.StrategySequence && spec.Strategy != v1alpha1.StrategyGraph:
+		c.invalid(at.Child("strategy"), nil, string(spec.Strategy), "strategy %q is not known: write Sequence or Graph, or leave it out", spec.Strategy)
+	case len(spec.Steps) == 0:
+		c.invalid(at.Child("steps"), nil, "", "the order has no steps: list at least one")
+	case len(spec.Steps) > maxSteps:
+		c.tooLarge(at.Child("steps"), nil, "an order has at most %d steps, and this one has %d: split it", maxSteps, len(spec.Steps))
+	case len(spec.Finally) > maxFinally:
+		c.tooLarge(at.Child("finally"), nil, "finally has at most %d steps, and here it has %d: do more in one of them", maxFinally, len(spec.Finally))
+	}
+	return len(c.found) == 0
+}
+
+// names checks that no two steps have the same name.
+func (c *check) names() {
+	seen, told := map[string]bool{}, map[string]bool{}
+	for i := range c.graph.nodes {
+		n := &c.graph.nodes[i]
+		if seen[n.Name] && !told[n.Name] {
+			c.invalid(c.at(n).Child("name"), n, n.Name, "two steps are called %q: rename one", n.Name)
+			told[n.Name] = true
+		}
+		seen[n.Name] = true
+	}
+}
+
+// rewinds checks that what is to run again exists.
+func (c *check) rewinds() {
+	for i, r := range c.spec.Rewinds {
+		if c.graph.node(r.Step) == nil {
+			c.invalid(field.NewPath("spec", "rewinds").Index(i).Child("step"), nil, r.Step,
+				"rewinds names %q, and there is no such step%s", r.Step, c.nearest(r.Step, c.graph.names()))
 		}
 	}
-	return nil
 }
 
-// allSteps are the steps of a spec and those of finally.
-func allSteps(spec *v1alpha1.WorkOrderSpec) []*v1alpha1.Step {
-	all := make([]*v1alpha1.Step, 0, len(spec.Steps)+len(spec.Finally))
-	for i := range spec.Steps {
-		all = append(all, &spec.Steps[i])
+func (c *check) size() {
+	at := field.NewPath("spec")
+	encoded, err := json.Marshal(c.spec)
+	switch {
+	case err != nil:
+		c.invalid(at, nil, "", "the spec cannot be written as JSON: %v", err)
+	case len(encoded) > maxSpecBytes:
+		c.tooLarge(at, nil, "the spec has %d bytes, and at most %d are allowed: move data into ConfigMaps or volumes", len(encoded), maxSpecBytes)
 	}
-	for i := range spec.Finally {
-		all = append(all, &spec.Finally[i])
-	}
-	return all
 }
 
-// names are the names of all steps.
-func (g *graph) names() []string {
-	names := make([]string, 0, len(g.nodes))
-	for i := range g.nodes {
-		names = append(names, g.nodes[i].Name)
-	}
-	return names
-}
-
-// nearest is what may have been meant by a name that is not known: the names that differ in two letters at most.
-func nearest(name string, known []string) string {
-	best, least := "", 3
-	for _, candidate := range known {
-		if d := distance(name, candidate); d < least {
-			best, least = candidate, d
+// removed checks that there is room in the status for the steps that were removed after they had started.
+func (c *check) removed(entries []v1alpha1.StepStatus) {
+	removed := 0
+	for i := range entries {
+		if step := &entries[i]; step.Epoch > 0 && c.graph.node(step.Name) == nil {
+			removed++
 		}
 	}
-	if best == "" {
-		return ""
+	if all := len(c.spec.Steps) + len(c.spec.Finally) + removed; all > maxEntries {
+		c.tooLarge(field.NewPath("spec", "steps"), nil, "the order has %d steps, with those that were removed after they had started, and at most %d are allowed: delete it and apply it anew", all, maxEntries)
 	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
-}
-
-// distance is how many letters must be put in, taken out or replaced to make one word of the other (Levenshtein, 1966).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(row[j+1]+1, row[j]+1, replaced)
-		}
-	}
-	return row[len(b)]
-}
-
-func checkSize(spec *v1alpha1.WorkOrderSpec) *v1alpha1.Stall {
-	encoded, err := json.Marshal(spec)
-	if err != nil {
-		return invalid("the spec cannot be written as JSON: %v", err)
-	}
-	if len(encoded) > maxSpecBytes {
-		return tooLarge("the spec has %d bytes, and at most %d are allowed: move data into ConfigMaps or volumes", len(encoded), maxSpecBytes)
-	}
-	return nil
-}
-
-func invalid(format string, args ...any) *v1alpha1.Stall {
-	return stalled(v1alpha1.ReasonInvalidSpec, fmt.Sprintf(format, args...))
-}
-
-func tooLarge(format string, args ...any) *v1alpha1.Stall {
-	return stalled(v1alpha1.ReasonTooLarge, fmt.Sprintf(format, args...))
-}
-
-// stalled cuts the message, as it quotes a spec that may be anything.
-func stalled(reason, message string) *v1alpha1.Stall {
-	return &v1alpha1.Stall{Reason: reason, Message: steppod.Line(message, steppod.MaxMessage)}
 }

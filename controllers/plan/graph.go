@@ -134,28 +134,50 @@ func (g *graph) before(name string) []string {
 	return names
 }
 
-// cycle is a way from a step back to itself along what each needs; nil if there is none.
-func (g *graph) cycle() []string {
-	steps := 0
-	for steps < len(g.nodes) && !g.nodes[steps].finally {
-		steps++
+// isTangled says whether the node at i is in a cycle, behind one, or needs a step that there is not.
+func (g *graph) isTangled(i int) bool {
+	return !g.nodes[i].finally && i+g.tangled >= g.main()
+}
+
+// main is how many steps there are but those of finally.
+func (g *graph) main() int {
+	n := len(g.nodes)
+	for n > 0 && g.nodes[n-1].finally {
+		n--
 	}
-	tangled := indexOf(g.nodes[steps-g.tangled : steps])
-	for i := steps - g.tangled; i < steps; i++ {
-		var way []string
-		for name := g.nodes[i].Name; ; {
-			if from := slices.Index(way, name); from >= 0 {
-				return append(way[from:], name)
+	return n
+}
+
+// cycles are ways from a step back to itself along what each needs, one of those that have a step in common.
+func (g *graph) cycles() [][]string {
+	var cycles [][]string
+	var way []string
+	done, told := map[string]bool{}, map[string]bool{}
+	var follow func(name string)
+	follow = func(name string) {
+		if from := slices.Index(way, name); from >= 0 {
+			cycle := slices.Clone(way[from:])
+			if len(cycle) > 1 && !slices.ContainsFunc(cycle, func(name string) bool { return told[name] }) {
+				for _, name := range cycle {
+					told[name] = true
+				}
+				cycles = append(cycles, append(cycle, name))
 			}
+			return
+		}
+		if n := g.node(name); n != nil && !done[name] {
 			way = append(way, name)
-			next := slices.IndexFunc(g.node(name).needs, func(need string) bool { _, is := tangled[need]; return is })
-			if next < 0 {
-				break // It only needs what there is not.
+			for _, need := range n.needs {
+				follow(need)
 			}
-			name = g.node(name).needs[next]
+			way = way[:len(way)-1]
+			done[name] = true
 		}
 	}
-	return nil
+	for i := g.main() - g.tangled; i < g.main(); i++ {
+		follow(g.nodes[i].Name)
+	}
+	return cycles
 }
 
 // inputs are the steps whose outputs a step gets.
