@@ -87,6 +87,9 @@ func (d *draft) narrate() string {
 	case d.state.Suspended && d.event.Type != v1alpha1.EventSuspended && d.event.Type != v1alpha1.EventAccepted:
 		return d.state.Message + "; suspended, nothing new starts"
 	}
+	if d.state.Queued > 0 && d.event.Type != v1alpha1.EventQueued && d.event.Type != v1alpha1.EventAccepted {
+		return d.state.Message + "; " + place(d.state.Queued)
+	}
 	if _, cause := holdup(d.steps); cause != "" && aboutOrder {
 		return d.state.Message + "; " + cause
 	}

@@ -27,9 +27,7 @@ func observe(t *turn) *Transition {
 	if !windingDown(d.state.Cancelled, d.state.Expired) {
 		d.state.Stalled = stall
 	}
-	if status.StartTime == nil {
-		d.state.Queued = t.world.Queued
-	}
+	d.state.Queued = t.queued(&d.state)
 	if stall == nil {
 		d.steps = adopt(&t.graph, status.Steps)
 		d.unblock() // What they needed may be another step now.
