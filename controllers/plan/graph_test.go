@@ -129,7 +129,9 @@ func TestAnExitCodeThatNoTryWouldMendIsNotRetried(t *testing.T) {
 }
 
 func TestFinallyCannotHoldUpTheEndNorChangeIt(t *testing.T) {
-	finally := func(o *v1alpha1.WorkOrder) { o.Spec.Steps, o.Spec.Finally = o.Spec.Steps[:1], []v1alpha1.Step{podStep("f"), podStep("g")} }
+	finally := func(o *v1alpha1.WorkOrder) {
+		o.Spec.Steps, o.Spec.Finally = o.Spec.Steps[:1], []v1alpha1.Step{podStep("f"), podStep("g")}
+	}
 	s := begin(t, finally).ends("a", 1, fine).expectThen("StepSucceeded | Running a:Succeeded/1 f:Running/1 g:Running/1")
 	s.ends("f", 1, broken).ends("g", 1, fine).expect("Succeeded | Succeeded a:Succeeded/1 f:Failed/1 g:Succeeded/1")
 	if got := s.order.Status.Message; got != "2 of 3 steps succeeded; f failed" {
@@ -173,7 +175,9 @@ func TestAnOrderThatMustWaitSaysWhereItStandsAndStartsNothing(t *testing.T) {
 }
 
 func TestAnOrderIsDeletedWhenItsTimeIsOverAndNotBefore(t *testing.T) {
-	s := begin(t, func(o *v1alpha1.WorkOrder) { o.Spec.Steps, o.Spec.TTLSecondsAfterFinished = o.Spec.Steps[:1], ptr(int64(60)) })
+	s := begin(t, func(o *v1alpha1.WorkOrder) {
+		o.Spec.Steps, o.Spec.TTLSecondsAfterFinished = o.Spec.Steps[:1], ptr(int64(60))
+	})
 	s.ends("a", 1, fine)
 	if e := Act(s.order, World{}, at(59)); e.DeleteOrder || !e.Wake.Equal(at(60)) {
 		t.Errorf("before: %+v", e)

@@ -59,32 +59,50 @@ func observeFinished(t *turn) *Transition {
 
 // sayObserved names the event after the most that the spec asks for, and says what follows.
 func (d *draft) sayObserved(stall *v1alpha1.Stall) {
-	status, suspended := d.status(), d.state.Suspended
-	isNew, all := len(status.Steps) == 0, steps(len(d.order.Spec.Steps))
-	kind, message := v1alpha1.EventSpecObserved, "read the edited spec"
-	switch {
-	case d.state.Cancelled && !status.Cancelled && (stall != nil || !isNew):
-		kind, message = v1alpha1.EventCancelling, "cancelling: nothing new starts, what runs is being stopped"
-	case stall != nil && d.state.Stalled != nil:
-		kind, message = v1alpha1.EventSpecRejected, stall.Message
-	case isNew && suspended:
-		kind, message = v1alpha1.EventAccepted, "accepted "+all+"; suspended, nothing starts yet"
-	case isNew && d.state.Queued > 0:
-		kind, message = v1alpha1.EventAccepted, "accepted "+all+"; "+place(d.state.Queued)
-	case isNew:
-		kind, message = v1alpha1.EventAccepted, "accepted "+all
-	case suspended && !status.Suspended:
-		kind, message = v1alpha1.EventSuspended, "suspended: nothing new starts"
-	case status.Suspended && !suspended:
-		kind, message = v1alpha1.EventResumed, "resumed"
-	case d.order.Spec.Cancel && !d.state.Cancelled:
-		message = "too late to cancel: all steps have ended, only finally still runs"
+	var message string
+	if len(d.status().Steps) == 0 {
+		d.event.Type, message = d.welcome(stall)
+	} else {
+		d.event.Type, message = d.news(stall)
 	}
-	if rerun := d.findRerun(d.steps, &d.state); rerun != nil && kind != v1alpha1.EventAccepted {
+	if rerun := d.findRerun(d.steps, &d.state); rerun != nil {
 		message += "; what runs of it is stopped, then " + rerun.named(d.steps) + " again"
 	}
-	d.event.Type = kind
 	d.say("%s", message)
+}
+
+// welcome is what is said of a spec that is the first that can run, if it can.
+func (d *draft) welcome(stall *v1alpha1.Stall) (v1alpha1.EventType, string) {
+	accepted := "accepted " + steps(len(d.order.Spec.Steps))
+	switch {
+	case stall != nil && d.state.Cancelled:
+		return v1alpha1.EventCancelling, "cancelling: nothing of it starts"
+	case stall != nil:
+		return v1alpha1.EventSpecRejected, stall.Message
+	case d.state.Suspended:
+		return v1alpha1.EventAccepted, accepted + "; suspended, nothing starts yet"
+	case d.state.Queued > 0:
+		return v1alpha1.EventAccepted, accepted + "; " + place(d.state.Queued)
+	}
+	return v1alpha1.EventAccepted, accepted
+}
+
+// news is what is said of an edit.
+func (d *draft) news(stall *v1alpha1.Stall) (v1alpha1.EventType, string) {
+	status := d.status()
+	switch {
+	case d.state.Cancelled && !status.Cancelled:
+		return v1alpha1.EventCancelling, "cancelling: nothing new starts, what runs is being stopped"
+	case stall != nil && d.state.Stalled != nil:
+		return v1alpha1.EventSpecRejected, stall.Message
+	case d.state.Suspended && !status.Suspended:
+		return v1alpha1.EventSuspended, "suspended: nothing new starts"
+	case status.Suspended && !d.state.Suspended:
+		return v1alpha1.EventResumed, "resumed"
+	case d.order.Spec.Cancel && !d.state.Cancelled:
+		return v1alpha1.EventSpecObserved, "too late to cancel: all steps have ended, only finally still runs"
+	}
+	return v1alpha1.EventSpecObserved, "read the edited spec"
 }
 
 // adopt is the steps of a spec, with what has happened to them so far. A step that has started and is no longer in the

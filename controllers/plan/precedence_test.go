@@ -72,86 +72,88 @@ var (
 	wasRewound   = *steppod.StoppedFor(v1alpha1.CodeRewound)
 )
 
-// TestWhatWinsOverWhat goes over the table in doc.go, a line a case.
+// precedence is the table in doc.go, a line a case: what happens, and what becomes of the order.
+var precedence = map[string]func(*story){
+	"deletion over all": func(s *story) {
+		s.order.DeletionTimestamp = mt(0)
+		s.edit(all(cancel, suspend, rewindTo("a", 2), bump)).ends("a", 1, broken).after(1000)
+		s.expect("Accepted StepFailed | Running a:Backoff/1 b:Pending c:Pending")
+	},
+	"cancel over suspend": func(s *story) {
+		s.edit(all(cancel, suspend)).expect("Cancelling | Running a:Running/1 b:Cancelled c:Cancelled")
+	},
+	"cancel over rewind": func(s *story) {
+		s.edit(all(cancel, rewindTo("a", 2))).ends("a", 1, wasCancelled).edit(all(uncancel, rewindTo("a", 3)))
+		s.expect("StepCancelled Cancelled SpecObserved | Cancelled a:Cancelled/1 b:Cancelled c:Cancelled")
+	},
+	"cancel over failure": func(s *story) {
+		s.edit(cancel).ends("a", 1, broken).expect("StepCancelled Cancelled | Cancelled a:Cancelled/1 b:Cancelled c:Cancelled")
+	},
+	"cancel over deadline": func(s *story) {
+		s.after(100).edit(cancel).ends("a", 1, wasCancelled)
+		s.expect("DeadlineExceeded Cancelling StepCancelled Cancelled | Cancelled a:Cancelled/1 b:Cancelled c:Cancelled")
+	},
+	"cancel over invalid spec": func(s *story) {
+		s.edit(all(spoil, cancel)).ends("a", 1, wasCancelled).expect("Cancelled | Cancelled a:Cancelled/1 b:Cancelled c:Cancelled")
+	},
+	"end over cancel": func(s *story) {
+		s.edit(func(s *v1alpha1.WorkOrderSpec) { s.Steps, s.Finally = s.Steps[:1], []v1alpha1.Step{podStep("f")} })
+		s.ends("a", 1, fine).edit(cancel).ends("f", 1, fine).expect("SpecObserved StepSucceeded Succeeded | Succeeded a:Succeeded/1 f:Succeeded/1")
+	},
+	"end over edit": func(s *story) {
+		s.edit(func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[:1] }).ends("a", 1, fine).edit(bump)
+		s.expect("StepSucceeded Succeeded SpecObserved | Succeeded a:Succeeded/1")
+	},
+	"deadline over suspend": func(s *story) {
+		s.edit(suspend).after(100).ends("a", 1, wasExpired)
+		s.expect("Suspended DeadlineExceeded StepCancelled Failed | Failed a:Cancelled/1 b:Cancelled c:Cancelled")
+	},
+	"deadline over rewind": func(s *story) {
+		s.after(100).edit(rewindTo("a", 3)).expect("DeadlineExceeded SpecObserved | Running a:Running/1 b:Cancelled c:Cancelled")
+		s.ends("a", 1, wasExpired).expect("StepCancelled Failed Rewound | Running a:Running/3 b:Pending c:Pending")
+		s.after(99).expect("Rewound | Running a:Running/3 b:Pending c:Pending")
+		s.after(1).expect("DeadlineExceeded | Running a:Running/3 b:Cancelled c:Cancelled")
+	},
+	"deadline over failure": func(s *story) {
+		s.after(100).ends("a", 1, broken).expect("StepCancelled Failed | Failed a:Cancelled/1 b:Cancelled c:Cancelled")
+	},
+	"deadline over invalid spec": func(s *story) {
+		s.edit(spoil).after(100).expect("SpecRejected DeadlineExceeded | Running a:Running/1 b:Cancelled c:Cancelled")
+	},
+	"invalid over suspend": func(s *story) {
+		s.edit(all(spoil, suspend)).expect("SpecRejected | Suspended a:Running/1 b:Pending c:Pending")
+	},
+	"invalid over rewind": func(s *story) {
+		s.ends("a", 1, fine).edit(all(spoil, rewindTo("a", 2))).expect("SpecRejected | Running a:Succeeded/1 b:Running/1 c:Pending")
+		s.edit(mend).ends("b", 1, wasRewound).expect("SpecObserved StepFailed Rewound | Running a:Running/2 b:Pending/2 c:Pending")
+	},
+	"invalid over failure": func(s *story) {
+		s.edit(spoil).ends("a", 1, broken).after(50).expect("SpecRejected StepFailed | Running a:Backoff/1 b:Pending c:Pending")
+		s.edit(mend).expect("SpecObserved Rewound | Running a:Running/2 b:Pending c:Pending")
+	},
+	"suspend over rewind": func(s *story) {
+		s.edit(all(suspend, rewindTo("a", 2))).ends("a", 1, wasRewound).expect("Suspended StepFailed Rewound | Suspended a:Pending/2 b:Pending c:Pending")
+		s.edit(resume).expect("Resumed | Running a:Running/2 b:Pending c:Pending")
+	},
+	"suspend over failure": func(s *story) {
+		s.edit(suspend).ends("a", 1, broken).after(50).expect("Suspended StepFailed | Suspended a:Backoff/1 b:Pending c:Pending")
+		s.edit(resume).expect("Resumed Rewound | Running a:Running/2 b:Pending c:Pending")
+	},
+	"rewind over failure": func(s *story) {
+		s.ends("a", 1, broken).after(20).ends("a", 2, broken).expect("Rewound StepFailed Failed | Failed a:Failed/2 b:Blocked c:Blocked")
+		s.edit(rewindTo("a", 3)).expect("SpecObserved Rewound | Running a:Running/3 b:Pending c:Pending")
+		if step := s.order.Status.Steps[0]; step.Retries != 0 {
+			s.Errorf("of its budget %d are used", step.Retries)
+		}
+	},
+	"rewind over edit": func(s *story) {
+		s.ends("a", 1, fine).edit(all(rewindTo("b", 2), bump)).ends("b", 1, wasRewound)
+		s.expect("SpecObserved StepFailed Rewound | Running a:Running/2 b:Pending/2 c:Pending")
+	},
+}
+
 func TestWhatWinsOverWhat(t *testing.T) {
-	for name, cell := range map[string]func(*story){
-		"deletion over all": func(s *story) {
-			s.order.DeletionTimestamp = mt(0)
-			s.edit(all(cancel, suspend, rewindTo("a", 2), bump)).ends("a", 1, broken).after(1000)
-			s.expect("Accepted StepFailed | Running a:Backoff/1 b:Pending c:Pending")
-		},
-		"cancel over suspend": func(s *story) {
-			s.edit(all(cancel, suspend)).expect("Cancelling | Running a:Running/1 b:Cancelled c:Cancelled")
-		},
-		"cancel over rewind": func(s *story) {
-			s.edit(all(cancel, rewindTo("a", 2))).ends("a", 1, wasCancelled).edit(all(uncancel, rewindTo("a", 3)))
-			s.expect("StepCancelled Cancelled SpecObserved | Cancelled a:Cancelled/1 b:Cancelled c:Cancelled")
-		},
-		"cancel over failure": func(s *story) {
-			s.edit(cancel).ends("a", 1, broken).expect("StepCancelled Cancelled | Cancelled a:Cancelled/1 b:Cancelled c:Cancelled")
-		},
-		"cancel over deadline": func(s *story) {
-			s.after(100).edit(cancel).ends("a", 1, wasCancelled)
-			s.expect("DeadlineExceeded Cancelling StepCancelled Cancelled | Cancelled a:Cancelled/1 b:Cancelled c:Cancelled")
-		},
-		"cancel over invalid spec": func(s *story) {
-			s.edit(all(spoil, cancel)).ends("a", 1, wasCancelled).expect("Cancelled | Cancelled a:Cancelled/1 b:Cancelled c:Cancelled")
-		},
-		"end over cancel": func(s *story) {
-			s.edit(func(s *v1alpha1.WorkOrderSpec) { s.Steps, s.Finally = s.Steps[:1], []v1alpha1.Step{podStep("f")} })
-			s.ends("a", 1, fine).edit(cancel).ends("f", 1, fine).expect("SpecObserved StepSucceeded Succeeded | Succeeded a:Succeeded/1 f:Succeeded/1")
-		},
-		"end over edit": func(s *story) {
-			s.edit(func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[:1] }).ends("a", 1, fine).edit(bump)
-			s.expect("StepSucceeded Succeeded SpecObserved | Succeeded a:Succeeded/1")
-		},
-		"deadline over suspend": func(s *story) {
-			s.edit(suspend).after(100).ends("a", 1, wasExpired)
-			s.expect("Suspended DeadlineExceeded StepCancelled Failed | Failed a:Cancelled/1 b:Cancelled c:Cancelled")
-		},
-		"deadline over rewind": func(s *story) {
-			s.after(100).edit(rewindTo("a", 3)).expect("DeadlineExceeded SpecObserved | Running a:Running/1 b:Cancelled c:Cancelled")
-			s.ends("a", 1, wasExpired).expect("StepCancelled Failed Rewound | Running a:Running/3 b:Pending c:Pending")
-			s.after(99).expect("Rewound | Running a:Running/3 b:Pending c:Pending")
-			s.after(1).expect("DeadlineExceeded | Running a:Running/3 b:Cancelled c:Cancelled")
-		},
-		"deadline over failure": func(s *story) {
-			s.after(100).ends("a", 1, broken).expect("StepCancelled Failed | Failed a:Cancelled/1 b:Cancelled c:Cancelled")
-		},
-		"deadline over invalid spec": func(s *story) {
-			s.edit(spoil).after(100).expect("SpecRejected DeadlineExceeded | Running a:Running/1 b:Cancelled c:Cancelled")
-		},
-		"invalid over suspend": func(s *story) {
-			s.edit(all(spoil, suspend)).expect("SpecRejected | Suspended a:Running/1 b:Pending c:Pending")
-		},
-		"invalid over rewind": func(s *story) {
-			s.ends("a", 1, fine).edit(all(spoil, rewindTo("a", 2))).expect("SpecRejected | Running a:Succeeded/1 b:Running/1 c:Pending")
-			s.edit(mend).ends("b", 1, wasRewound).expect("SpecObserved StepFailed Rewound | Running a:Running/2 b:Pending/2 c:Pending")
-		},
-		"invalid over failure": func(s *story) {
-			s.edit(spoil).ends("a", 1, broken).after(50).expect("SpecRejected StepFailed | Running a:Backoff/1 b:Pending c:Pending")
-			s.edit(mend).expect("SpecObserved Rewound | Running a:Running/2 b:Pending c:Pending")
-		},
-		"suspend over rewind": func(s *story) {
-			s.edit(all(suspend, rewindTo("a", 2))).ends("a", 1, wasRewound).expect("Suspended StepFailed Rewound | Suspended a:Pending/2 b:Pending c:Pending")
-			s.edit(resume).expect("Resumed | Running a:Running/2 b:Pending c:Pending")
-		},
-		"suspend over failure": func(s *story) {
-			s.edit(suspend).ends("a", 1, broken).after(50).expect("Suspended StepFailed | Suspended a:Backoff/1 b:Pending c:Pending")
-			s.edit(resume).expect("Resumed Rewound | Running a:Running/2 b:Pending c:Pending")
-		},
-		"rewind over failure": func(s *story) {
-			s.ends("a", 1, broken).after(20).ends("a", 2, broken).expect("Rewound StepFailed Failed | Failed a:Failed/2 b:Blocked c:Blocked")
-			s.edit(rewindTo("a", 3)).expect("SpecObserved Rewound | Running a:Running/3 b:Pending c:Pending")
-			if step := s.order.Status.Steps[0]; step.Retries != 0 {
-				s.Errorf("of its budget %d are used", step.Retries)
-			}
-		},
-		"rewind over edit": func(s *story) {
-			s.ends("a", 1, fine).edit(all(rewindTo("b", 2), bump)).ends("b", 1, wasRewound)
-			s.expect("SpecObserved StepFailed Rewound | Running a:Running/2 b:Pending/2 c:Pending")
-		},
-	} {
+	for name, cell := range precedence {
 		t.Run(name, func(t *testing.T) { cell(begin(t, deadline, retries(1, 1))) })
 	}
 }

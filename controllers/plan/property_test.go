@@ -42,7 +42,7 @@ func TestWhateverHappensTheLawsHoldAndTheOrderEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seeds++
 		s := randomWalk(t)
-		story := newTrace(s, fmt.Sprintf("%s", encode(s.order.Spec)))
+		story := newTrace(s, string(encode(s.order.Spec)))
 		if err := s.run(); err != nil {
 			t.Fatalf("I5: %v\n%s", err, story)
 		}

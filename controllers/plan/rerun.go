@@ -12,8 +12,6 @@ import (
 // and all that come after them. What of it runs is stopped first, so that every attempt's end is in the log; meanwhile
 // nothing of it starts. Then all of it goes to its next epoch in one transition.
 type rerun struct {
-	// asked are the epochs that spec.rewinds asks for, by step.
-	asked map[string]int64
 	// causes are the steps that everything follows from.
 	causes map[string]v1alpha1.RewindReason
 	// reached are those and all that come after them.
@@ -22,29 +20,12 @@ type rerun struct {
 
 // findRerun is what of these steps, in that state of the order, has to run again; nil if nothing has.
 func (t *turn) findRerun(steps []v1alpha1.StepStatus, state *v1alpha1.OrderState) *rerun {
+	if !t.mayRerun(state) {
+		return nil
+	}
 	finished := state.Outcome != ""
-	switch {
-	case t.order.DeletionTimestamp != nil, state.ObservedGeneration != t.order.Generation, state.Stalled != nil:
-		return nil // It is too late, or the edit is read and mended first.
-	case state.Cancelled, state.Expired && !finished, finished && t.order.Spec.Cancel:
-		return nil // What is cancelled stays so.
-	}
-	r := rerun{asked: map[string]int64{}, causes: map[string]v1alpha1.RewindReason{}}
-	for _, request := range t.order.Spec.Rewinds {
-		r.asked[request.Step] = request.ToEpoch
-	}
-	requested, over := false, mainOver(steps)
-	for i := range steps {
-		switch step := &steps[i]; {
-		case step.Phase == v1alpha1.StepPending || step.Removed || t.graph.node(step.Name) == nil:
-		case r.asked[step.Name] > step.Epoch:
-			r.causes[step.Name] = v1alpha1.RewindRequested
-			requested = true
-		case (step.Outdated || step.Finally && !over) && !finished: // Finally comes after steps that were added, too.
-			r.causes[step.Name] = v1alpha1.RewindSpecChanged
-		}
-	}
-	if len(r.causes) == 0 || finished && !requested {
+	r := rerun{causes: t.rerunCauses(steps, finished)}
+	if len(r.causes) == 0 || finished && !r.requested() {
 		return nil
 	}
 	if state.Expired {
@@ -57,6 +38,47 @@ func (t *turn) findRerun(steps []v1alpha1.StepStatus, state *v1alpha1.OrderState
 		}
 	}
 	return &r
+}
+
+// mayRerun says whether an order in that state can be rewound.
+func (t *turn) mayRerun(state *v1alpha1.OrderState) bool {
+	finished := state.Outcome != ""
+	switch {
+	case t.order.DeletionTimestamp != nil, state.ObservedGeneration != t.order.Generation, state.Stalled != nil:
+		return false // It is too late, or the edit is read and mended first.
+	case state.Cancelled, state.Expired && !finished, finished && t.order.Spec.Cancel:
+		return false // What is cancelled stays so; what is being stopped is brought back afterwards.
+	}
+	return true
+}
+
+// rerunCauses are the steps of which people want something else than what there is, and why.
+func (t *turn) rerunCauses(steps []v1alpha1.StepStatus, finished bool) map[string]v1alpha1.RewindReason {
+	causes, over := map[string]v1alpha1.RewindReason{}, mainOver(steps)
+	asked := make(map[string]int64, len(t.order.Spec.Rewinds))
+	for _, request := range t.order.Spec.Rewinds {
+		asked[request.Step] = request.ToEpoch
+	}
+	for i := range steps {
+		switch step := &steps[i]; {
+		case step.Phase == v1alpha1.StepPending || step.Removed || t.graph.node(step.Name) == nil:
+		case asked[step.Name] > step.Epoch:
+			causes[step.Name] = v1alpha1.RewindRequested
+		case (step.Outdated || step.Finally && !over) && !finished: // Finally comes after steps that were added, too.
+			causes[step.Name] = v1alpha1.RewindSpecChanged
+		}
+	}
+	return causes
+}
+
+// requested says whether any of it was asked for in spec.rewinds.
+func (r *rerun) requested() bool {
+	for _, reason := range r.causes {
+		if reason == v1alpha1.RewindRequested {
+			return true
+		}
+	}
+	return false
 }
 
 // resume adds the steps that the order's deadline stopped: an order that is brought back is brought back whole.
@@ -90,10 +112,8 @@ func (r *rerun) holds(name string) bool { return r != nil && r.reached[name] }
 
 // why is why a running attempt of a step that is held has to be stopped.
 func (r *rerun) why(name string) v1alpha1.ErrorCode {
-	for _, reason := range r.causes {
-		if reason == v1alpha1.RewindRequested && r.causes[name] != v1alpha1.RewindSpecChanged {
-			return v1alpha1.CodeRewound
-		}
+	if r.requested() && r.causes[name] != v1alpha1.RewindSpecChanged {
+		return v1alpha1.CodeRewound
 	}
 	return v1alpha1.CodeSpecChanged
 }

@@ -163,7 +163,9 @@ func edit(before, wanted *v1alpha1.WorkOrderSpec, moment time.Duration, fresh st
 
 // mended mends an order that cannot run, and says whether it then does.
 func mended(s *simulation) []string {
-	s.edit(func(o *v1alpha1.WorkOrder) { o.Spec.Strategy, o.Spec.Steps, o.Spec.Finally = "", []v1alpha1.Step{run("a"), run("z")}, nil })
+	s.edit(func(o *v1alpha1.WorkOrder) {
+		o.Spec.Strategy, o.Spec.Steps, o.Spec.Finally = "", []v1alpha1.Step{run("a"), run("z")}, nil
+	})
 	if err := s.run(); err != nil {
 		return []string{err.Error()}
 	}
