@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -35,13 +36,23 @@ const (
 type Problem struct {
 	// Field is where it is, as spec.steps[3].dependsOn[1].
 	Field *field.Path
-	// Step is the step that it is about, and Value what stands there; either may be empty. With the kind of field they
-	// tell problems apart, also when a step has moved and the message reads otherwise.
+	// Step is the step that it is about, and Value what stands there; either may be empty.
 	Step, Value string
 	// Reason is that of the condition Stalled.
 	Reason string
 	// Message says what is wrong and what to do about it. It does not need the field to be understood.
 	Message string
+}
+
+// Identity tells a problem from the others of an order. It stays the same when an edit moves the step or makes the message
+// read otherwise.
+type Identity struct{ field, step, value, reason string }
+
+var index = regexp.MustCompile(`\[[0-9]+\]`)
+
+// Identity is the problem's.
+func (p *Problem) Identity() Identity {
+	return Identity{index.ReplaceAllString(p.Field.String(), ""), p.Step, p.Value, p.Reason}
 }
 
 // Stall is how an order that has this problem says so.

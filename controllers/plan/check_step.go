@@ -58,7 +58,8 @@ func (c *check) needs(n *node) {
 func (c *check) cycles() {
 	for _, cycle := range c.graph.cycles() {
 		n := c.graph.node(cycle[0])
-		c.invalid(c.at(n).Child("dependsOn").Index(slices.Index(n.DependsOn, cycle[1])), n, cycle[1],
+		at := c.at(n).Child("dependsOn").Index(slices.Index(n.DependsOn, cycle[1]))
+		c.invalid(at, nil, strings.Join(slices.Sorted(slices.Values(cycle[1:])), " "), // Wherever one begins to go round it.
 			"the steps depend on each other in a circle: %s; take one of these dependencies out", strings.Join(cycle, " → "))
 	}
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -160,6 +161,39 @@ func TestOnlyTheFirstProblemsCarryAHint(t *testing.T) {
 	for i, p := range problems {
 		if hinted := strings.Contains(p.Message, "did you mean"); hinted != (i < maxHints) {
 			t.Fatalf("problem %d: %s", i, p.Message)
+		}
+	}
+}
+
+func TestAProblemIsTheSameOneWhereverItsStepIs(t *testing.T) {
+	identities := func(text string) []Identity {
+		o := newOrder()
+		o.Spec = *specOf(t, text)
+		var list []Identity
+		for _, p := range Problems(o) {
+			list = append(list, p.Identity())
+		}
+		return list
+	}
+	before := identities(`{strategy: Graph, steps: [{name: a, dependsOn: [c]}, {name: b, dependsOn: [a]}, {name: c, dependsOn: [b]}, {name: d, dependsOn: [ex]}, {name: e, when: steps.ex.epoch == 1}]}`)
+	if len(before) != 3 {
+		t.Fatalf("%+v", before)
+	}
+	moved := identities(`{strategy: Graph, steps: [{name: e, when: steps.ex.epoch == 1}, {name: f}, {name: c, dependsOn: [b]}, {name: d, dependsOn: [f, ex]}, {name: a, dependsOn: [c]}, {name: b, dependsOn: [a]}]}`)
+	for _, id := range moved {
+		if !slices.Contains(before, id) {
+			t.Errorf("%+v is taken for another than %+v", id, before)
+		}
+	}
+	for _, text := range []string{
+		`{strategy: Graph, steps: [{name: d, dependsOn: [fx]}]}`,
+		`{strategy: Graph, steps: [{name: f, dependsOn: [ex]}]}`,
+		`{strategy: Graph, steps: [{name: d, inputs: [ex]}]}`,
+		`{strategy: Graph, steps: [{name: e, when: steps.ex.epoch == 2}]}`,
+		`{strategy: Graph, steps: [{name: a, dependsOn: [b]}, {name: b, dependsOn: [a]}]}`,
+	} {
+		if id := identities(text); len(id) != 1 || slices.Contains(before, id[0]) {
+			t.Errorf("%s: %+v", text, id)
 		}
 	}
 }

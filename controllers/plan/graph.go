@@ -180,6 +180,16 @@ func (g *graph) cycles() [][]string {
 	return cycles
 }
 
+// Inputs are the steps whose outputs each step gets, by its name.
+func Inputs(spec *v1alpha1.WorkOrderSpec) map[string][]string {
+	g := graphOf(spec)
+	inputs := make(map[string][]string, len(g.nodes))
+	for i := range g.nodes {
+		inputs[g.nodes[i].Name] = g.nodes[i].inputs()
+	}
+	return inputs
+}
+
 // inputs are the steps whose outputs a step gets.
 func (n *node) inputs() []string {
 	if n.Inputs != nil {
