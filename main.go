@@ -52,6 +52,8 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	flags.BoolVar(&s.leaderElect, "leader-elect", false, "Let only one of several replicas be at work.")
 	flags.StringVar(&s.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the election's Lease; in a Pod its own is the default.")
 	flags.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 8, "How many orders are moved on at the same time.")
+	flags.IntVar(&s.controllers.MaxRunningOrders, "max-running-orders", 0, "How many orders run at the same time at most; the others wait, the oldest first and namespaces by turns. 0 is no limit.")
+	flags.IntVar(&s.controllers.MaxRunningOrdersPerNamespace, "max-running-orders-per-namespace", 0, "How many orders of one namespace run at the same time at most. 0 is no limit.")
 	s.log.BindFlags(flags)
 	_ = flags.Parse(args) // ExitOnError.
 	return s

@@ -17,8 +17,14 @@ var (
 		Name: "workorders_wasted_turns_total",
 		Help: "Turns that came to nothing as the order had been changed (race) or the cache was behind (stale).",
 	}, []string{"cause"})
+
+	// waitingOrders is how long the line is.
+	waitingOrders = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "workorders_waiting_orders",
+		Help: "Work orders that wait as no more of them may run; see --max-running-orders.",
+	})
 )
 
 func init() {
-	metrics.Registry.MustRegister(transitions, wastedTurns)
+	metrics.Registry.MustRegister(transitions, wastedTurns, waitingOrders)
 }

@@ -27,7 +27,8 @@ func Index(ctx context.Context, mgr ctrl.Manager) error {
 // errBehind says that the cache has not seen yet what this process wrote.
 var errBehind = errors.New("the cache is behind this process's own writes")
 
-// observe gathers what there is to know about an order's surroundings: its own Pods, and refusals of this process.
+// observe gathers what there is to know about an order's surroundings: its own Pods, refusals of this process, and
+// its place in the line.
 func (r *WorkOrderReconciler) observe(ctx context.Context, order *v1alpha1.WorkOrder) (plan.World, error) {
 	pods := &corev1.PodList{}
 	err := r.List(ctx, pods, client.InNamespace(order.Namespace),
@@ -40,7 +41,12 @@ func (r *WorkOrderReconciler) observe(ctx context.Context, order *v1alpha1.WorkO
 	if r.memory.behind(key, order.UID, pods.Items, r.Clock.Now()) {
 		return plan.World{}, errBehind
 	}
+	place, err := r.line.place(order)
+	if err != nil {
+		return plan.World{}, err
+	}
 	world := plan.World{
+		Queued:   place,
 		Pods:     make(map[steppod.Attempt]steppod.Report, len(pods.Items)),
 		Refusals: r.memory.refusals(key, order.UID),
 	}

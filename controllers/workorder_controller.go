@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/plan"
@@ -40,6 +41,8 @@ type WorkOrderReconciler struct {
 	Clock clock.PassiveClock
 
 	memory memory
+	// line is where orders wait if only so many may run; nil if all may.
+	line *line
 }
 
 // Reconcile moves one WorkOrder on by one transition: look, think, write it down, show it, act on it.
@@ -66,6 +69,7 @@ func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 			return r.lost(ctx, err)
 		}
 		if err := r.save(ctx, order, next); err != nil {
+			r.line.refused(order, err)
 			return r.lost(ctx, err)
 		}
 		r.announce(ctx, order, next)
@@ -77,6 +81,9 @@ func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 type Options struct {
 	// MaxConcurrentReconciles is how many orders are moved on at the same time.
 	MaxConcurrentReconciles int
+	// MaxRunningOrders is how many orders may run at the same time, and MaxRunningOrdersPerNamespace how many of one
+	// namespace; the others wait for their turn. 0 is no limit.
+	MaxRunningOrders, MaxRunningOrdersPerNamespace int
 }
 
 // Pauses between turns that ended in an error, and the longest time that a turn may take.
@@ -92,9 +99,11 @@ const (
 // SetupWithManager registers the reconciler. It is woken by its own status writes as well as by edits: they are what
 // carries an order from one transition to the next.
 func (r *WorkOrderReconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
+	r.line = newLine(options)
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.WorkOrder{}).
+		For(&v1alpha1.WorkOrder{}, r.line.listen()...).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(orderOf)).
+		WatchesRawSource(source.Func(r.line.start)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			ReconciliationTimeout:   turnTimeout,
