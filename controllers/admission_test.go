@@ -35,7 +35,12 @@ var _ = Describe("The API server", func() {
 		Entry("a name too long", `{steps: [{name: `+strings.Repeat("a", 41)+`, wait: {seconds: 1}}]}`, "Too long: may not be more than 40"),
 		Entry("a timeout too short to be told from a stop", `{steps: [{name: a, run: {image: i}, timeoutSeconds: 1}]}`, "should be greater than or equal to 2"),
 		Entry("a variable of the operator's", `{steps: [{name: a, run: {image: i, env: [{name: WORKORDER_EPOCH, value: "7"}]}}]}`, "variables that begin with WORKORDER_ are set by the operator"),
-		Entry("an unknown strategy", `{strategy: Random, steps: [{name: a, wait: {seconds: 1}}]}`, `Unsupported value: "Random": supported values: "Sequence"`),
+		Entry("an unknown strategy", `{strategy: Random, steps: [{name: a, wait: {seconds: 1}}]}`, `Unsupported value: "Random": supported values: "Graph", "Sequence"`),
+		Entry("a graph's fields in a sequence", `{steps: [{name: a, wait: {seconds: 1}}, {name: b, dependsOn: [a], wait: {seconds: 1}}]}`, "dependsOn belongs to a Graph"),
+		Entry("a limit to what a sequence runs at once", `{parallelism: 2, steps: [{name: a, wait: {seconds: 1}}]}`, "parallelism belongs to a Graph"),
+		Entry("a step that needs itself", `{strategy: Graph, steps: [{name: a, dependsOn: [a], wait: {seconds: 1}}]}`, "a step cannot depend on itself"),
+		Entry("a step of finally that depends on something", `{steps: [{name: a, wait: {seconds: 1}}], finally: [{name: f, dependsOn: [a], wait: {seconds: 1}}]}`, "a step of finally depends on nothing"),
+		Entry("one step rewound twice", `{rewinds: [{step: a, toEpoch: 2}, {step: a, toEpoch: 3}], steps: [{name: a, wait: {seconds: 1}}]}`, "spec.rewinds[1]: Duplicate value"),
 		Entry("a volume with two sources", `{pod: {volumes: [{name: v, emptyDir: {}, secret: {secretName: s}}]}, steps: [{name: a, wait: {seconds: 1}}]}`, "a volume has one source"),
 		Entry("a volume on the node", `{pod: {volumes: [{name: v, hostPath: {path: /}}]}, steps: [{name: a, wait: {seconds: 1}}]}`, `unknown field "spec.pod.volumes[0].hostPath"`),
 		Entry("two params of one name", `{params: [{name: p}, {name: p}], steps: [{name: a, wait: {seconds: 1}}]}`, `spec.params[1]: Duplicate value`),
@@ -116,7 +121,9 @@ func ordersIn(text, extension string) (orders []*unstructured.Unstructured) {
 	if extension == ".md" {
 		manifests = nil
 		for _, block := range yamlBlock.FindAllStringSubmatch(text, -1) {
-			manifests = append(manifests, block[1])
+			if strings.Contains(block[1], "kind: WorkOrder\n") { // The others show a part of one.
+				manifests = append(manifests, block[1])
+			}
 		}
 	}
 	for _, manifest := range manifests {

@@ -268,7 +268,12 @@ func (c *crank) quota(ctx context.Context, what, limit string) *corev1.ResourceQ
 
 // probe is something that a quota refuses.
 func (c *crank) probe(what string) client.Object {
-	if what == "pods" {
+	switch what {
+	case "persistentvolumeclaims":
+		claim := steppod.Workspace(&v1alpha1.WorkOrder{Spec: sharing()})
+		claim.ObjectMeta = metav1.ObjectMeta{Namespace: c.namespace, Name: "probe"}
+		return claim
+	case "pods":
 		return &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "probe"},
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "probe", Image: "probe"}}},
