@@ -35,7 +35,7 @@ var _ = Describe("The API server", func() {
 		Entry("a name too long", `{steps: [{name: `+strings.Repeat("a", 41)+`, wait: {seconds: 1}}]}`, "Too long: may not be more than 40"),
 		Entry("a timeout too short to be told from a stop", `{steps: [{name: a, run: {image: i}, timeoutSeconds: 1}]}`, "should be greater than or equal to 2"),
 		Entry("a variable of the operator's", `{steps: [{name: a, run: {image: i, env: [{name: WORKORDER_EPOCH, value: "7"}]}}]}`, "variables that begin with WORKORDER_ are set by the operator"),
-		Entry("an unknown strategy", `{strategy: Random, steps: [{name: a, wait: {seconds: 1}}]}`, `Unsupported value: "Random": supported values: "Graph", "Sequence"`),
+		Entry("an unknown strategy", `{strategy: Random, steps: [{name: a, wait: {seconds: 1}}]}`, `Unsupported value: "Random": supported values: "Sequence", "Graph"`),
 		Entry("a graph's fields in a sequence", `{steps: [{name: a, wait: {seconds: 1}}, {name: b, dependsOn: [a], wait: {seconds: 1}}]}`, "dependsOn belongs to a Graph"),
 		Entry("a limit to what a sequence runs at once", `{parallelism: 2, steps: [{name: a, wait: {seconds: 1}}]}`, "parallelism belongs to a Graph"),
 		Entry("a step that needs itself", `{strategy: Graph, steps: [{name: a, dependsOn: [a], wait: {seconds: 1}}]}`, "a step cannot depend on itself"),

@@ -177,8 +177,11 @@ func (t *turn) kept(pod steppod.Report) bool {
 // outlived says whether the order has finished longer ago than it is to be kept.
 func (t *turn) outlived(e *Effects) bool {
 	end, ttl := t.status().CompletionTime, t.order.Spec.TTLSecondsAfterFinished
-	if !t.finished() || end == nil || ttl == nil || t.order.DeletionTimestamp != nil || t.order.Generation != t.status().ObservedGeneration {
+	if !t.finished() || end == nil || ttl == nil || t.order.DeletionTimestamp != nil {
 		return false
+	}
+	if t.order.Generation != t.status().ObservedGeneration || t.rerun != nil {
+		return false // Somebody has just asked for more.
 	}
 	expiry := end.Add(time.Duration(*ttl) * time.Second)
 	e.wakeAt(t, expiry)
