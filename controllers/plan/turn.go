@@ -60,7 +60,10 @@ func (t *turn) end(step *v1alpha1.StepStatus) *steppod.End {
 	}
 	if end != nil && t.edited(step.Name, report.SpecHash) {
 		outdated := *end // It did what is not asked for any more.
-		outdated.Verdict, outdated.Code, outdated.Message = steppod.Stopped, v1alpha1.CodeSpecChanged, "its spec was changed"
+		outdated.Verdict = steppod.Stopped
+		if end.Code != v1alpha1.CodeLost { // It may run still, so nobody may say that it was stopped.
+			outdated.Code, outdated.Message = v1alpha1.CodeSpecChanged, "its spec was changed"
+		}
 		return &outdated
 	}
 	return end
