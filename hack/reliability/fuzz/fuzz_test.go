@@ -53,6 +53,7 @@ func TestTheInputsAreCounted(t *testing.T) {
 	for line, want := range map[string]int{
 		"fuzz: elapsed: 1m3s, execs: 58967 (1134/sec), new interesting: 42 (total: 254)": 58967,
 		"fuzz: elapsed: 0s, gathering baseline coverage: 0/9 completed":                  0,
+		"fuzz: elapsed: 2s, gathering baseline coverage: 7/9 completed":                  7,
 		"PASS": 0,
 	} {
 		if got := executions(line); got != want {

@@ -119,15 +119,16 @@ func (t *target) run(ctx context.Context, each time.Duration, out io.Writer) (in
 	return inputs, nil
 }
 
-var progress = regexp.MustCompile(`^fuzz: elapsed: .*, execs: (\d+) `)
+var progress = regexp.MustCompile(`^fuzz: elapsed: .*, (?:execs: (\d+) |gathering baseline coverage: (\d+)/)`)
 
-// executions is how many inputs there were so far, by a line in which go test tells of its progress.
+// executions is how many inputs there were so far, by a line in which go test tells of its progress. It begins with those
+// that it knows from earlier runs, which may take all the time there is.
 func executions(line string) int {
 	match := progress.FindStringSubmatch(line)
 	if match == nil {
 		return 0
 	}
-	n, err := strconv.Atoi(match[1])
+	n, err := strconv.Atoi(match[1] + match[2]) // One of them is empty.
 	if err != nil {
 		return 0
 	}
