@@ -17,6 +17,12 @@ CRD_LIMIT_KIB := 250
 # Which of the end-to-end tests are run; those that kill parts of the cluster only by `make test-outage`.
 E2E_LABELS ?= !outage
 
+# How much of `make reliability` is run: all cases or a sample of them, and which parts. Only a whole run writes the document.
+RELIABILITY ?= full
+RELIABILITY_ALL := unit fuzz H1 H2 H3
+RELIABILITY_PARTS ?= $(if $(filter full,$(RELIABILITY)),$(RELIABILITY_ALL),unit fuzz H1 H2)
+RELIABILITY_WHOLE = $(and $(filter full,$(RELIABILITY)),$(if $(filter-out $(RELIABILITY_PARTS),$(RELIABILITY_ALL)),,yes))
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -155,6 +161,33 @@ test-e2e: ## Run the tests on a real node: on one that is up, or on one of their
 	$(again) images
 	$(CLUSTER) load $(foreach image,$(IMAGES),$(CURDIR)/dist/images/$(firstword $(subst =, ,$(image))).tar)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/... -ginkgo.label-filter='$(E2E_LABELS)'
+
+.PHONY: reliability
+reliability: ## Break everything on purpose, and write docs/reliability.md: within an hour; in minutes with RELIABILITY=quick, which writes nothing
+	$(begin)
+	export RELIABILITY=$(RELIABILITY) RELIABILITY_REPORT=$(CURDIR)/dist/reliability.jsonl
+	mkdir -p dist
+	rm -f "$$RELIABILITY_REPORT"
+	if [ -z "$${KUBEBUILDER_ASSETS:-}" ] && [ "$$(uname -s)" = Linux ]; then
+		KUBEBUILDER_ASSETS=$$($(CLUSTER) assets)
+	fi
+	[ -z "$${KUBEBUILDER_ASSETS:-}" ] || export KUBEBUILDER_ASSETS CI=true # What can be run must not be skipped.
+	failed=
+	# One part that fails stops no other.
+	part() {
+		[[ " $(RELIABILITY_PARTS) " == *" $$1 "* ]] || return 0
+		local name=$$1 began=$$SECONDS; shift
+		printf '\n-- %s: %s\n' "$$name" "$$*"
+		"$$@" || failed+="$$name "
+		echo "-- $$name took $$((SECONDS - began)) s"
+	}
+	part unit go test -count=1 -timeout=15m ./controllers/plan ./controllers/steppod ./controllers/progress ./controllers ./config/...
+	part fuzz go run ./hack/reliability/fuzz -time=$(if $(filter full,$(RELIABILITY)),25s,2s)
+	part H1 go test -v -count=1 -timeout=25m ./controllers/internal/model
+	part H2 go test -v -count=1 -timeout=40m ./hack/reliability -ginkgo.v
+	part H3 $(again) test-e2e E2E_LABELS='outage || reliability'
+	go run ./hack/reliability/table -report="$$RELIABILITY_REPORT" -commit="$$(git describe --always --dirty --abbrev=12)" -failed="$$failed" \
+		$(if $(RELIABILITY_WHOLE),-write=docs/reliability.md,-partial)
 
 .PHONY: test-outage
 test-outage: ## Kill the API server, etcd, the kubelet and the operator under load; drain the node

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/hack/reliability/report"
 )
 
 // planned is a fault at one write of the operator's, counted from 0.
@@ -60,12 +62,20 @@ func TestAFaultAtAnyWriteChangesNothingOfWhatAnOrderComesTo(t *testing.T) {
 	if calm.operator.writes < 40 {
 		t.Fatalf("a calm run makes %d writes: too few to be true", calm.operator.writes)
 	}
+	began, broken := time.Now(), 0
 	for write := range calm.operator.writes {
 		for kind := writeRefused; kind < faults; kind++ {
-			t.Run(fmt.Sprintf("write %d, fault %d", write, kind), func(t *testing.T) {
+			if !t.Run(fmt.Sprintf("write %d, fault %d", write, kind), func(t *testing.T) {
 				checkWalk(t, o, pods, outcome(calm), planned{write, kind})
-			})
+			}) {
+				broken++
+			}
 		}
+	}
+	shown := report.Line{Row: "R1", Harness: "unit", Cases: calm.operator.writes * int(faults-1), Unit: "writes × faults, simulated", Violations: broken, Full: report.Full(),
+		Notes: []string{fmt.Sprintf("7 steps, 3 starts again, %d writes", calm.operator.writes)}}
+	if err := shown.Since(began).Add(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -77,12 +87,24 @@ func TestTwoFaultsAtAnyTwoWritesChangeNothingEither(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	began, cases, broken := time.Now(), 0, 0
 	for first := range calm.operator.writes {
 		for second := first + 1; second < calm.operator.writes+1; second++ {
-			for kinds := range 25 {
-				checkWalk(t, o, pods, outcome(calm), planned{first, fault(1 + kinds/5)}, planned{second, fault(1 + kinds%5)})
+			ok := t.Run(fmt.Sprintf("writes %d and %d", first, second), func(t *testing.T) {
+				for kinds := range 25 {
+					cases++
+					checkWalk(t, o, pods, outcome(calm), planned{first, fault(1 + kinds/5)}, planned{second, fault(1 + kinds%5)})
+				}
+			})
+			if !ok {
+				broken++
 			}
 		}
+	}
+	shown := report.Line{Row: "R2", Harness: "unit", Cases: cases, Unit: "pairs of faults, simulated", Violations: broken, Full: report.Full(),
+		Notes: []string{fmt.Sprintf("every pair at any two of %d writes", calm.operator.writes)}}
+	if err := shown.Since(began).Add(); err != nil {
+		t.Error(err)
 	}
 }
 

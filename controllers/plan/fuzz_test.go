@@ -112,6 +112,7 @@ func hasZeroTime(v reflect.Value) bool {
 				return true
 			}
 		}
+	default: // Nothing else holds a time.
 	}
 	return false
 }

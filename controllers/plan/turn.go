@@ -49,7 +49,7 @@ func (t *turn) end(step *v1alpha1.StepStatus) *steppod.End {
 	switch {
 	case end == nil:
 		return nil
-	case outdated(&report, step):
+	case outdated(&report, step) && end.Code != v1alpha1.CodeLost: // One that is lost may run still.
 		return with(end, steppod.StoppedFor(v1alpha1.CodeSuperseded)) // It did what was not asked for.
 	case end.Verdict == steppod.Stopped && unwanted != "":
 		return with(end, steppod.StoppedFor(unwanted))

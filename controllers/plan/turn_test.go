@@ -466,3 +466,17 @@ func TestAPodThatDoesNotStartForNoReasonItTellsIsSaidToBeSlow(t *testing.T) {
 		t.Errorf("once more: %s", next.Event.Message)
 	}
 }
+
+func TestALostPodOfAnEditedStepIsNotSaidToHaveBeenStopped(t *testing.T) {
+	o := accepted(t, retries(0, 0))
+	o, _ = moved(t, edited(o, func(s *v1alpha1.WorkOrderSpec) { s.Steps[0].Run.Image = "registry/agent:2" }), saying("a", 1, steppod.Report{Started: true, Bound: true, SpecHash: o.Status.Steps[0].SpecHash}), 1)
+	lost := saying("a", 1, steppod.Report{Started: true, Bound: true, SpecHash: o.Status.Steps[0].SpecHash, Deleting: true, LostAt: at(60)})
+	o, next := moved(t, o, lost, 60)
+	if next.Event.Error.Code != v1alpha1.CodeLost || o.Status.Steps[0].Phase != v1alpha1.StepBackoff || o.Status.Steps[0].Disruptions != 0 {
+		t.Errorf("%s: %+v", next.Event.Message, o.Status.Steps[0])
+	}
+	o, next = moved(t, o, lost, 60)
+	if next.Event.Type != v1alpha1.EventRewound || o.Status.Steps[0].Epoch != 2 || o.Status.Steps[0].Attempt != 2 {
+		t.Errorf("%s: %+v", next.Event.Message, o.Status.Steps[0])
+	}
+}

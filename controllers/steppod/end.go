@@ -48,13 +48,18 @@ func Lost() *End {
 // unknownEnd is the kubelet's reason for a container of which it does not know whether it ran.
 const unknownEnd = "ContainerStatusUnknown"
 
-// end is how a Pod ended, or nil while it has not. A Pod has ended when its phase says so, when it was deleted before
-// it had a node, or when it never can run.
+// end is how a Pod ended, or nil while it has not. A Pod has ended when its phase says so and its container does not run
+// any more, when it was deleted before it had a node, or when it never can run.
 func end(pod *corev1.Pod) *End {
 	switch pod.Status.Phase {
 	case corev1.PodSucceeded:
 		return finish(pod, End{Verdict: Succeeded})
 	case corev1.PodFailed:
+		// The kubelet never says so before its containers have ended. The collector of Pods whose Node was deleted does;
+		// then it deletes the Pod by force, so that it is lost a minute later unless the kubelet is still there to tell.
+		if s := state(pod); s != nil && s.Running != nil {
+			return nil
+		}
 		return finish(pod, failure(pod))
 	case corev1.PodPending, corev1.PodRunning, corev1.PodUnknown:
 	}

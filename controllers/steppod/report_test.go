@@ -1,7 +1,6 @@
 package steppod
 
 import (
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -256,36 +255,4 @@ func TestOnlyTheOrdersOwnPodsAreRead(t *testing.T) {
 	if report, ours := Read(lived(runs), testOrder()); !ours || !cmp.Equal(want, report) {
 		t.Errorf("ours: %v, %s", ours, cmp.Diff(want, report))
 	}
-}
-
-func FuzzRead(f *testing.F) {
-	for _, pod := range []*corev1.Pod{
-		lived(), lived(runs), lived(terminated(1, "", "x"), failed), lived(failed), lived(gated), lived(deleted(0, 0)),
-		lived(runs, deleted(0, 0)), lived(stoppedAs("Cancelled"), failed), lived(bound, phase(corev1.PodFailed, "Evicted", "")), {},
-	} {
-		encoded, err := json.Marshal(pod)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(encoded)
-	}
-	f.Fuzz(func(t *testing.T, encoded []byte) {
-		pod := &corev1.Pod{}
-		if json.Unmarshal(encoded, pod) != nil {
-			t.Skip()
-		}
-		// Whatever is in it, it claims to be ours.
-		ours := lived()
-		pod.Name, pod.Labels, pod.OwnerReferences = ours.Name, ours.Labels, ours.OwnerReferences
-		report, ok := Read(pod, testOrder())
-		if !ok {
-			t.Fatal("it is not read")
-		}
-		if report.End != nil && report.Waiting != nil {
-			t.Error("it has ended and waits")
-		}
-		if report.End != nil && report.End.Verdict != Succeeded && report.End.Code == "" {
-			t.Error("it did not succeed, and nobody says why")
-		}
-	})
 }

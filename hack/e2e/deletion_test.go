@@ -50,7 +50,7 @@ var _ = Describe("A step's Pod that is deleted, deleted by force, or evicted", L
 			work := newLoad(ctx)
 			orders := map[string][]*v1alpha1.WorkOrder{}
 			for how := range takings {
-				for i := range often(1, 4) {
+				for i := range often(1, 2) {
 					orders[how] = append(orders[how], work.add(ctx, fmt.Sprintf("%s-%d", how, i), m.spec()))
 				}
 			}
@@ -77,39 +77,46 @@ var _ = Describe("A step's Pod that is deleted, deleted by force, or evicted", L
 			work.tell(row)
 		},
 		Entry("before it has a node", moment{
-			before: cordon, spec: lasting("0s"), bring: nodeless, after: withNode, starts: []string{"first/2", "second/1"},
+			before: cordon, spec: lasting("0s", "0s"), bring: nodeless, after: withNode, starts: []string{"first/2", "second/1"},
 		}),
 		Entry("that has a node, but not started", moment{
 			spec: wanting, bring: bound, after: given, starts: []string{"first/2", "second/1"},
 		}),
 		Entry("while it runs", moment{
-			spec: lasting("10s"), bring: firstRuns, starts: []string{"first/1", "first/2", "second/1"},
+			spec: hanging, bring: firstRuns, starts: []string{"first/1", "first/2", "second/1"},
 		}),
 		Entry("while it terminates", moment{
-			spec: lasting("15s"), bring: terminating, after: thawed, starts: []string{"first/1", "first/2", "second/1"},
+			spec: hanging, bring: terminating, after: thawed, starts: []string{"first/1", "first/2", "second/1"},
 		}),
 		Entry("that has ended, before that is recorded", moment{
-			spec: lasting("2s"), bring: endedUnseen, after: look, starts: []string{"first/1", "second/1"},
+			before: cordon, spec: lasting("0s", "0s"), bring: endedUnseen, after: look, starts: []string{"first/1", "second/1"},
 		}),
 		Entry("that has ended, after that is recorded", moment{
-			spec: lasting("0s"), bring: recorded, starts: []string{"first/1", "second/1"},
+			spec: lasting("0s", "10s"), bring: recorded, starts: []string{"first/1", "second/1"},
 		}),
 	)
 })
 
-// lasting is an order whose first step takes that long.
-func lasting(first string) func() v1alpha1.WorkOrderSpec {
+// lasting is an order whose two steps take that long.
+func lasting(first, second string) func() v1alpha1.WorkOrderSpec {
 	return func() v1alpha1.WorkOrderSpec {
 		return v1alpha1.WorkOrderSpec{
 			Retry: &v1alpha1.Retry{Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}},
-			Steps: []v1alpha1.Step{step("first", "--duration="+first, "--output=done"), step("second", "--duration=5s")},
+			Steps: []v1alpha1.Step{step("first", "--duration="+first, "--output=done"), step("second", "--duration="+second)},
 		}
 	}
 }
 
+// hanging is an order whose first step does not end by itself the first time.
+func hanging() v1alpha1.WorkOrderSpec {
+	spec := lasting("0s", "0s")()
+	spec.Steps[0].Run.Args = append(spec.Steps[0].Run.Args, "--hang-epochs=1")
+	return spec
+}
+
 // wanting is an order whose Pods need what is not there yet.
 func wanting() v1alpha1.WorkOrderSpec {
-	spec := lasting("0s")()
+	spec := lasting("0s", "0s")()
 	spec.Pod = &v1alpha1.PodSettings{Volumes: []v1alpha1.Volume{{
 		Name: "wanted", ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "wanted"}},
 	}}}
@@ -185,10 +192,12 @@ func thawed(context.Context, *load) {
 	thaw("kubelet")
 }
 
+// endedUnseen lets the Pods run when there is no operator any more.
 func endedUnseen(ctx context.Context, l *load) {
 	GinkgoHelper()
-	firstRuns(ctx, l)
+	nodeless(ctx, l)
 	operator.kill()
+	kubectl(ctx, "uncordon", theNode(ctx))
 	for _, order := range l.orders {
 		expectEnded(ctx, podOf(ctx, order, "first"))
 	}

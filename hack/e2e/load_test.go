@@ -80,15 +80,15 @@ func fourSteps() v1alpha1.WorkOrderSpec {
 	}
 }
 
-// expectDone waits until every order has succeeded and is at rest, and checks the laws.
+// expectDone waits until every order has succeeded, and checks the laws.
 func (l *load) expectDone(ctx context.Context) {
 	GinkgoHelper()
 	for _, order := range l.orders {
 		Eventually(ctx, reread(ctx, order)).WithTimeout(3*time.Minute).WithPolling(200*time.Millisecond).
 			Should(HaveField("Phase", v1alpha1.WorkOrderSucceeded), "%s is stuck", order.Name)
 	}
+	By("all have succeeded")
 	l.expectLaws(ctx)
-	l.expectRest(ctx)
 }
 
 // expectLaws checks of every order that what is said of it is what happened.
@@ -135,6 +135,7 @@ func (l *load) expectRest(ctx context.Context) {
 	Eventually(ctx, func(g Gomega) int { return operator.counted(g, turnsMetric, ofOrders) }).
 		Should(BeNumerically(">=", len(l.orders)), "it has not looked at all orders")
 	Consistently(ctx, operator.writes).WithTimeout(shortWhile).Should(BeZero(), "it writes at its start, while nothing happens")
+	By("all is at rest")
 }
 
 // witness notes every status that it sees of the orders of a namespace. It asks again and again, so that it needs no

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -23,20 +24,23 @@ var _ = Describe("Under the load of many orders, a kill -9 of", Label(labelOutag
 				tallies = append(tallies, showing(row, "outages"))
 			}
 			work := newLoad(ctx)
-			for _, absence := range absences() {
+			for _, absence := range absences(component) {
 				work.topUp(ctx, atOnce)
 				asked := requests()
+				By(fmt.Sprintf("%s is killed, and away for %s", component, absence))
 				killComponent(component)
 				wait(ctx, absence)
 				expectPatience(asked, absence)
 				clusterUp(ctx)
+				By("it is up again")
 				operator.expectUp()
 				for _, t := range tallies {
 					t.Cases++
-					t.count(fmt.Sprintf("of %s for %s and a start", component, absence), 1)
+					t.count(fmt.Sprintf("%s, away for up to %s", component, slices.Max(absences(component))), 1)
 				}
 			}
 			work.expectDone(ctx)
+			work.expectRest(ctx)
 			work.tell(tallies...)
 		},
 		Entry("kube-apiserver", "kube-apiserver", "R6"),
@@ -49,23 +53,28 @@ var _ = Describe("Under the load of many orders, a kill -9 of", Label(labelOutag
 		work := newLoad(ctx)
 		for range often(3, 10) {
 			work.topUp(ctx, atOnce)
+			By("the operator is killed")
 			operator.kill()
 			operator.start()
 			row.Cases++
-			row.count("of the operator", 1)
+			row.count("the operator", 1)
 		}
 		work.expectDone(ctx)
+		work.expectRest(ctx)
 		work.tell(row)
 	})
 })
 
-// absences are how long a component is away, for each time that it is killed. A minute is longer than a node may be
-// silent before it is taken for unreachable.
-func absences() []time.Duration {
-	if report.Full() {
-		return []time.Duration{0, 5 * time.Second, time.Minute}
+// absences are how long a component is away, for each time that it is killed.
+func absences(component string) []time.Duration {
+	switch {
+	case !report.Full():
+		return []time.Duration{5 * time.Second}
+	case component == "etcd":
+		return []time.Duration{0, 5 * time.Second, 20 * time.Second}
 	}
-	return []time.Duration{5 * time.Second}
+	// A minute is longer than a node may be silent before it is taken for unreachable.
+	return []time.Duration{0, 5 * time.Second, time.Minute}
 }
 
 func wait(ctx context.Context, length time.Duration) {

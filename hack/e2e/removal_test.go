@@ -12,9 +12,19 @@ import (
 	"workorders.dev/operator/api/v1alpha1"
 )
 
-var _ = Describe("An order that is deleted in mid-run", func() {
+// theRemovals is what is counted of row R11.
+const theRemovals = "removals in mid-run"
+
+// removed counts a removal that left nothing behind.
+func (t *tally) removed(what string) {
+	t.Cases++
+	t.count(what, 1)
+}
+
+var _ = Describe("An order that is deleted in mid-run", Label(labelReliability), func() {
 	DescribeTable("leaves nothing behind",
 		func(ctx SpecContext, propagation metav1.DeletionPropagation) {
+			row := showing("R11", theRemovals)
 			order := twoSteps(ctx, newNamespace(ctx, nil))
 			expectRunning(ctx, order, "second")
 			Expect(cluster.Delete(ctx, order, client.PropagationPolicy(propagation))).To(Succeed())
@@ -25,12 +35,14 @@ var _ = Describe("An order that is deleted in mid-run", func() {
 				g.Expect(cluster.List(ctx, events, client.InNamespace(order.Namespace))).To(Succeed())
 				return events.Items
 			}).Should(BeEmpty())
+			row.removed("order, " + string(propagation))
 		},
 		Entry("in the background", metav1.DeletePropagationBackground),
 		Entry("in the foreground", metav1.DeletePropagationForeground),
 	)
 
 	It("with its Pods orphaned lets them end, and lets them go", func(ctx SpecContext) {
+		row := showing("R11", theRemovals)
 		order := twoSteps(ctx, newNamespace(ctx, nil))
 		pod := expectRunning(ctx, order, "second")
 		Expect(cluster.Delete(ctx, order, client.PropagationPolicy(metav1.DeletePropagationOrphan))).To(Succeed())
@@ -40,9 +52,11 @@ var _ = Describe("An order that is deleted in mid-run", func() {
 			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
 			return pod.Finalizers
 		}).Should(BeEmpty())
+		row.removed("order, " + string(metav1.DeletePropagationOrphan))
 	})
 
 	It("while the operator is away is cleaned up when it is back, and the same name can be used again", func(ctx SpecContext) {
+		row := showing("R11", theRemovals)
 		order := twoSteps(ctx, newNamespace(ctx, nil))
 		expectRunning(ctx, order, "second")
 		operator.kill()
@@ -57,6 +71,7 @@ var _ = Describe("An order that is deleted in mid-run", func() {
 			}
 			return of
 		}).Should(HaveEach(string(again.UID)))
+		row.removed("order while the operator is away")
 	})
 })
 

@@ -61,7 +61,7 @@ var _ = AfterSuite(func() {
 	lines := slices.SortedFunc(maps.Values(tallies), func(a, b *tally) int { return cmp.Compare(a.Row, b.Row) })
 	for _, t := range lines {
 		for _, what := range slices.Sorted(maps.Keys(t.counts)) {
-			t.Notes = append(t.Notes, fmt.Sprintf("%d %s", t.counts[what], what))
+			t.Notes = append(t.Notes, fmt.Sprintf("%s: %d", what, t.counts[what]))
 		}
 		Expect(t.Since(time.Now().Add(-t.took)).Add()).To(Succeed())
 	}

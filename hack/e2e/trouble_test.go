@@ -18,9 +18,13 @@ import (
 // shortWhile is long enough to see that nothing happens.
 const shortWhile = 2 * time.Second
 
-var _ = Describe("A Pod that the API server refuses", func() {
+// theRefusals is what is counted of row R22.
+const theRefusals = "kinds of refusal, each with its own reason"
+
+var _ = Describe("A Pod that the API server refuses", Label(labelReliability), func() {
 	DescribeTable("is named in the conditions, tried again, and runs once that is mended",
 		func(ctx SpecContext, labels map[string]string, spoil client.Object, settings *v1alpha1.PodSettings, code v1alpha1.ErrorCode, mend func(context.Context, string)) {
+			row := showing("R22", theRefusals)
 			namespace := newNamespace(ctx, labels)
 			if spoil != nil {
 				spoil.SetNamespace(namespace)
@@ -32,12 +36,11 @@ var _ = Describe("A Pod that the API server refuses", func() {
 			ready := meta.FindStatusCondition(order.Status.Conditions, v1alpha1.ConditionReady)
 			Expect(ready.Reason).To(Equal(v1alpha1.ReasonWaiting))
 			Expect(ready.Message).To(ContainSubstring("only cannot start: " + string(code)))
-			version := order.ResourceVersion
-			Consistently(ctx, func(g Gomega) string { reread(ctx, order)(g); return order.ResourceVersion }).
-				WithTimeout(2*shortWhile).Should(Equal(version), "the status changes while nothing does")
+			expectStill(ctx, order)
 			mend(ctx, namespace)
 			expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
 			Expect(order.Status.Rewinds).To(BeZero())
+			row.refused(code)
 		},
 		Entry("by a quota", nil, quota(), nil, v1alpha1.CodeQuotaExceeded, func(ctx context.Context, namespace string) {
 			full := quota()
@@ -58,6 +61,20 @@ var _ = Describe("A Pod that the API server refuses", func() {
 	)
 })
 
+// expectStill checks that the status does not change while nothing does.
+func expectStill(ctx context.Context, order *v1alpha1.WorkOrder) {
+	GinkgoHelper()
+	version := order.ResourceVersion
+	Consistently(ctx, func(g Gomega) string { reread(ctx, order)(g); return order.ResourceVersion }).
+		WithTimeout(2*shortWhile).Should(Equal(version), "the status changes while nothing does")
+}
+
+// refused counts a refusal that was told by its code.
+func (t *tally) refused(code v1alpha1.ErrorCode) {
+	t.Cases++
+	t.count(string(code), 1)
+}
+
 func quota() *corev1.ResourceQuota {
 	return &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Name: "full"},
@@ -76,24 +93,28 @@ func quotaInForce(ctx context.Context, object client.Object) {
 	}
 }
 
-var _ = Describe("A Pod that does not start", func() {
+var _ = Describe("A Pod that does not start", Label(labelReliability), func() {
 	It("as its image cannot be pulled says so, and fails the order when its disruptions are used up", func(ctx SpecContext) {
-		bad := v1alpha1.Step{Name: "only", Run: &v1alpha1.Run{Image: "workorders.dev/nowhere:1", ImagePullPolicy: corev1.PullNever}, StartTimeoutSeconds: pointer(int64(3))}
+		row := showing("R22", theRefusals)
+		bad := v1alpha1.Step{Name: "only", Run: &v1alpha1.Run{Image: "workorders.dev/nowhere:1", ImagePullPolicy: corev1.PullNever}, StartTimeoutSeconds: pointer(int64(8))}
 		order := submit(ctx, newNamespace(ctx, nil), "imageless", v1alpha1.WorkOrderSpec{
 			Retry: &v1alpha1.Retry{DisruptionLimit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}},
 			Steps: []v1alpha1.Step{bad},
 		})
 		expectStep(ctx, order, "only", HaveField("Error", HaveValue(HaveField("Code", v1alpha1.CodeImagePull))))
 		Expect(order.Status.Message).To(HavePrefix("only cannot start: ImagePull: "))
+		expectStill(ctx, order)
 		expectPhase(ctx, order, v1alpha1.WorkOrderFailed)
 		Expect(statusOf(order, "only")).To(And(
 			HaveField("Epoch", BeEquivalentTo(2)),
 			HaveField("Disruptions", BeEquivalentTo(1)),
 			HaveField("Error", HaveValue(HaveField("Code", v1alpha1.CodeStartTimeout))),
 		))
+		row.refused(v1alpha1.CodeImagePull)
 	})
 
 	It("as no node has room says so, and is deleted when it has waited long enough", func(ctx SpecContext) {
+		row := showing("R22", theRefusals)
 		huge := step("only")
 		huge.Run.Resources.Requests = tooMuch()
 		huge.StartTimeoutSeconds = pointer(int64(3))
@@ -103,6 +124,7 @@ var _ = Describe("A Pod that does not start", func() {
 		expectStep(ctx, order, "only", HaveField("Error", HaveValue(HaveField("Code", v1alpha1.CodeUnschedulable))))
 		expectPhase(ctx, order, v1alpha1.WorkOrderFailed)
 		Expect(statusOf(order, "only").Error.Code).To(Equal(v1alpha1.CodeStartTimeout))
+		row.refused(v1alpha1.CodeUnschedulable)
 	})
 })
 

@@ -15,23 +15,19 @@ import (
 	"workorders.dev/operator/api/v1alpha1"
 )
 
-// theRemoval is what is counted of row R11.
-const theRemoval = "removals in mid-run"
-
 var _ = Describe("An installation from config/default, removed in mid-run as docs/uninstall.md says", Label(labelOutage), func() {
 	It("while the operator runs leaves nothing behind", func(ctx SpecContext) {
-		row := showing("R11", theRemoval)
+		row := showing("R11", theRemovals)
 		namespace := newNamespace(ctx, nil)
 		install(ctx)
 		inEveryState(ctx, namespace)
 		followDoc(ctx, "The operator runs")
 		expectNothingLeft(ctx)
-		row.Cases++
-		row.count("uninstall while the operator runs", 1)
+		row.removed("uninstall while the operator runs")
 	})
 
 	It("after the operator has gone leaves nothing behind, and lets go of a namespace that hung", func(ctx SpecContext) {
-		row := showing("R11", theRemoval)
+		row := showing("R11", theRemovals)
 		namespace, hanging := newNamespace(ctx, nil), newNamespace(ctx, nil)
 		install(ctx)
 		inEveryState(ctx, namespace)
@@ -43,8 +39,7 @@ var _ = Describe("An installation from config/default, removed in mid-run as doc
 		followDoc(ctx, "The operator is already gone")
 		expectNothingLeft(ctx)
 		expectGone(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hanging}})
-		row.Cases++
-		row.count("uninstall after the operator has gone", 1)
+		row.removed("uninstall after the operator has gone")
 	})
 })
 
@@ -133,13 +128,12 @@ func held(ctx context.Context, g Gomega, namespace string) (names []string) {
 
 var _ = Describe("A namespace that is deleted with orders in every state", Label(labelOutage), func() {
 	It("goes", func(ctx SpecContext) {
-		row := showing("R11", theRemoval)
+		row := showing("R11", theRemovals)
 		namespace := newNamespace(ctx, nil)
 		inEveryState(ctx, namespace)
 		gone := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 		Expect(cluster.Delete(ctx, gone)).To(Succeed())
 		expectGone(ctx, gone)
-		row.Cases++
-		row.count("namespace", 1)
+		row.removed("namespace")
 	})
 })

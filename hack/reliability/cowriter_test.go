@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -126,14 +125,12 @@ func condition(order *v1alpha1.WorkOrder) string {
 	return order.Status.Conditions[i].Message
 }
 
-var _ = Describe("R14: somebody who rewrites the order", func() {
-	It("holds up nothing, and what is his stays", func(ctx SpecContext) {
-		r := begin("R14", "orders")
-		var trials []trial
-		for _, every := range []time.Duration{20 * time.Millisecond, 5 * time.Millisecond} {
-			trials = append(trials, trial{name: "R14/every " + every.String(), run: beside(r, every)})
-		}
-		r.try(ctx, trials...)
-		r.end()
-	}, NodeTimeout(10*time.Minute))
-})
+// cowriters are the cases of R14: somebody who rewrites the order holds up nothing, and what is his stays.
+func cowriters(context.Context) (*row, []trial) {
+	r := newRow("R14", "orders")
+	var trials []trial
+	for _, every := range []time.Duration{20 * time.Millisecond, 5 * time.Millisecond} {
+		trials = append(trials, trial{name: "R14/every " + every.String(), run: beside(r, every)})
+	}
+	return r, trials
+}

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -147,11 +148,11 @@ func (l *lane) finish(ctx context.Context, orders ...*v1alpha1.WorkOrder) (viola
 	} else {
 		violations = append(violations, l.quiet(ctx, len(orders))...)
 	}
-	for _, order := range orders {
-		record, err := l.recordOf(context.WithoutCancel(ctx), order)
-		if err != nil {
-			return append(violations, err.Error())
-		}
+	records, err := l.recordsOf(ctx, orders...)
+	if err != nil {
+		return append(violations, err.Error())
+	}
+	for _, record := range records {
 		violations = append(violations, laws.Violations(record)...)
 	}
 	for _, o := range l.operators {
@@ -224,18 +225,35 @@ func (l *lane) strays(orders ...*v1alpha1.WorkOrder) (violations []string) {
 
 // recordOf is all that is known of an order.
 func (l *lane) recordOf(ctx context.Context, order *v1alpha1.WorkOrder) (laws.Record, error) {
-	record := laws.Record{Order: &v1alpha1.WorkOrder{}, Runs: l.machine.Runs(order.UID)}
-	if err := l.cluster.Get(ctx, client.ObjectKeyFromObject(order), record.Order); err != nil {
-		return record, err
+	records, err := l.recordsOf(ctx, order)
+	if err != nil {
+		return laws.Record{}, err
 	}
-	for _, state := range l.seen.history(order.UID) {
-		record.History = append(record.History, state.Status)
+	return records[0], nil
+}
+
+// recordsOf is all that is known of orders of the lane.
+func (l *lane) recordsOf(ctx context.Context, orders ...*v1alpha1.WorkOrder) ([]laws.Record, error) {
+	list := &v1alpha1.ProgressEventList{}
+	if err := l.cluster.List(ctx, list, client.InNamespace(l.namespace)); err != nil {
+		return nil, err
 	}
-	events := &v1alpha1.ProgressEventList{}
-	err := l.cluster.List(ctx, events, client.InNamespace(order.Namespace),
-		client.MatchingFields{"spec.workOrder.uid": string(order.UID)})
-	record.Events = events.Items
-	return record, err
+	events := map[types.UID][]v1alpha1.ProgressEvent{}
+	for _, event := range list.Items {
+		events[event.Spec.WorkOrder.UID] = append(events[event.Spec.WorkOrder.UID], event)
+	}
+	records := make([]laws.Record, 0, len(orders))
+	for _, order := range orders {
+		record := laws.Record{Order: &v1alpha1.WorkOrder{}, Runs: l.machine.Runs(order.UID), Events: events[order.UID]}
+		if err := l.cluster.Get(ctx, client.ObjectKeyFromObject(order), record.Order); err != nil {
+			return nil, err
+		}
+		for _, state := range l.seen.history(order.UID) {
+			record.History = append(record.History, state.Status)
+		}
+		records = append(records, record)
+	}
+	return records, nil
 }
 
 // wait lets time pass in which something is not to happen.

@@ -72,6 +72,14 @@ func (p *process) kill() {
 	<-ended
 }
 
+// become replaces the operator by another one.
+func (p *process) become(binary string) {
+	p.mu.Lock()
+	p.binary = binary
+	p.mu.Unlock()
+	p.kill()
+}
+
 // stop ends it for good.
 func (p *process) stop() {
 	p.mu.Lock()
@@ -90,6 +98,13 @@ func (p *process) signal(signal syscall.Signal) {
 	if err := p.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.deaths = append(p.deaths, err.Error())
 	}
+}
+
+// pid is the process that runs now.
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.command.Process.Pid
 }
 
 // complaints are the ends that nobody brought about, since it was last asked.

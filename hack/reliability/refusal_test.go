@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -337,25 +336,19 @@ func untimely(writes []proxy.Call) (violations []string) {
 	return violations
 }
 
-// met are the trials of refusals.
-func met(r *row, kinds []refused) (trials []trial) {
-	during := either(100*time.Second, 4*time.Second)
-	r.user, r.lanes = limitedUser, len(kinds)
-	r.note("each lasts %s", during)
-	for _, kind := range kinds {
-		trials = append(trials, trial{name: r.id + "/" + kind.name, run: func(ctx context.Context, l *lane) []string {
-			return kind.meet(ctx, l, during)
-		}})
+// refusing is a row whose cases are refusals.
+func refusing(id string, kinds []refused) hazard {
+	return func(context.Context) (*row, []trial) {
+		r := newRow(id, "refusals")
+		during := either(100*time.Second, 4*time.Second)
+		r.user, r.lanes = limitedUser, len(kinds)
+		r.note("each lasts %s", during)
+		var trials []trial
+		for _, kind := range kinds {
+			trials = append(trials, trial{name: id + "/" + kind.name, run: func(ctx context.Context, l *lane) []string {
+				return kind.meet(ctx, l, during)
+			}})
+		}
+		return r, trials
 	}
-	return trials
 }
-
-var _ = Describe("R21 and R22: refusals", func() {
-	for id, kinds := range map[string][]refused{"R21": outages(), "R22": refusals()} {
-		It(id+": are told apart, tried again with growing pauses, and got over", func(ctx SpecContext) {
-			r := begin(id, "refusals")
-			r.try(ctx, met(r, kinds)...)
-			r.end()
-		}, NodeTimeout(10*time.Minute))
-	}
-})

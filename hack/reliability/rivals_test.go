@@ -2,14 +2,18 @@ package reliability
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
 	"workorders.dev/operator/hack/reliability/proxy"
 )
 
@@ -29,7 +33,7 @@ var _ = Describe("R7: two operators at work at once", func() {
 					violations = append(violations, fmt.Sprintf("operator %d did nothing: the case shows nothing", i))
 				}
 			}
-			return append(violations, succeeded(ctx, l, orders)...)
+			return append(violations, succeeded(l, orders)...)
 		}})
 		r.end()
 	}, NodeTimeout(30*time.Minute))
@@ -108,6 +112,78 @@ func (s sleep) play(ctx context.Context, l *lane) []string {
 	return l.finish(ctx, order)
 }
 
+// What arrives only when all is over: the first status, or the first Pod, that one of two operators has decided on.
+const (
+	lateSave        = "R8/late save"
+	latePost        = "R8/late POST"
+	lateAfterCancel = "R8/late POST after a cancellation"
+)
+
+// late holds back that request until the other operator, which slept so far, has brought the order to its end.
+func late(name string) func(context.Context, *lane) []string {
+	call := "create pods"
+	if name == lateSave {
+		call = "patch workorders/status"
+	}
+	return func(ctx context.Context, l *lane) []string {
+		held, free, through := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		l.operators[1].freeze()
+		l.proxies[1].Begin(nil)
+		l.proxies[0].Begin(proxy.At(call, 1, proxy.Fault{
+			Name: "late", Before: func() { close(held); <-free }, After: func() { close(through) },
+		}))
+		order, err := l.submit(ctx, slowly("20ms"))
+		if err == nil {
+			err = done(ctx, held)
+		}
+		l.operators[1].thaw()
+		if err == nil && name == lateAfterCancel {
+			err = edit(ctx, l, order, edits["cancel"])
+		}
+		if err == nil {
+			err = l.seen.settle(ctx, order)
+		}
+		wait(ctx, time.Second) // Time for Pods to go that should not.
+		close(free)
+		if err == nil {
+			err = errors.Join(done(ctx, through), l.catchUp(ctx, order))
+		}
+		if err != nil {
+			return []string{err.Error()}
+		}
+		return l.finish(ctx, order)
+	}
+}
+
+// done waits until a channel is closed.
+func done(ctx context.Context, channel <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-channel:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the moment never came: %w", ctx.Err())
+	}
+}
+
+// catchUp waits until the witness has seen what there is of an order now.
+func (l *lane) catchUp(ctx context.Context, order *v1alpha1.WorkOrder) error {
+	live, list := &v1alpha1.WorkOrder{}, &corev1.PodList{}
+	err := errors.Join(l.cluster.Get(ctx, client.ObjectKeyFromObject(order), live),
+		l.cluster.List(ctx, list, client.InNamespace(l.namespace), client.MatchingLabels{steppod.LabelOrderUID: string(order.UID)}))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return l.seen.await(ctx, func() bool {
+		return slices.ContainsFunc(l.seen.orders[order.UID], func(state *v1alpha1.WorkOrder) bool {
+			return state.ResourceVersion == live.ResourceVersion
+		}) && !slices.ContainsFunc(list.Items, func(pod corev1.Pod) bool { return l.seen.pods[order.UID][pod.UID] == nil })
+	})
+}
+
 // edit edits an order's spec.
 func edit(ctx context.Context, l *lane, order *v1alpha1.WorkOrder, change func(*v1alpha1.WorkOrderSpec)) error {
 	before := order.DeepCopy()
@@ -120,6 +196,9 @@ var _ = Describe("R8: one of two operators is frozen and thawed", func() {
 		r := begin("R8", "freezes")
 		r.operators = 2
 		var trials []trial
+		for _, name := range []string{lateSave, latePost, lateAfterCancel} {
+			trials = append(trials, trial{name: name, run: late(name)})
+		}
 		for _, seed := range r.seeded(either[uint64](200, 12)) {
 			s := drawSleep(seed)
 			trials = append(trials, trial{name: fmt.Sprintf("R8/seed=%d", seed), run: func(ctx context.Context, l *lane) []string {

@@ -52,23 +52,34 @@ type row struct {
 	setup
 	id      string
 	unit    string // What is counted, in the plural.
-	lanes   int
 	started time.Time
+	lanes   int
+	// ownLanes says that the cases make the lanes that they need themselves.
+	ownLanes bool
 
 	mu         sync.Mutex
 	seeds      string
+	took       time.Duration
 	cases      int
 	violations int
 	failures   []string
 	notes      []string
 }
 
+func newRow(id, unit string) *row { return &row{id: id, unit: unit, lanes: lanes, started: time.Now()} }
+
+// asked says whether a row is asked for.
+func asked(id string) bool {
+	only := os.Getenv("RELIABILITY_CASE")
+	return only == "" || only == id || strings.HasPrefix(only, id+"/")
+}
+
 // begin begins a row, unless another one is asked for.
 func begin(id, unit string) *row {
-	if only := os.Getenv("RELIABILITY_CASE"); only != "" && only != id && !strings.HasPrefix(only, id+"/") {
-		Skip("only " + only + " is asked for")
+	if !asked(id) {
+		Skip("only " + os.Getenv("RELIABILITY_CASE") + " is asked for")
 	}
-	return &row{id: id, unit: unit, lanes: lanes, started: time.Now()}
+	return newRow(id, unit)
 }
 
 // wanted says whether a case of that name is asked for.
@@ -111,6 +122,35 @@ func (r *row) try(ctx context.Context, trials ...trial) {
 	}
 	close(queue)
 	working.Wait()
+	r.took = time.Since(r.started)
+}
+
+// hazard makes a row and its cases.
+type hazard func(ctx context.Context) (*row, []trial)
+
+// together runs rows whose cases mostly wait at the same time.
+func together(ctx context.Context, hazards map[string]hazard) {
+	GinkgoHelper()
+	var rows []*row
+	var working sync.WaitGroup
+	for id, plan := range hazards {
+		if !asked(id) {
+			continue
+		}
+		r, trials := plan(ctx)
+		rows = append(rows, r)
+		working.Go(func() { r.try(ctx, trials...) })
+	}
+	working.Wait()
+	if len(rows) == 0 {
+		Skip("only " + os.Getenv("RELIABILITY_CASE") + " is asked for")
+	}
+	var failures []string
+	for _, r := range rows {
+		r.report()
+		failures = append(failures, r.failures...)
+	}
+	Expect(failures).To(BeEmpty(), strings.Join(failures, "\n"))
 }
 
 // oldest is how long a lane is used: less than the Pods of finished orders are kept, as their removal is no violation.
@@ -124,14 +164,14 @@ func (r *row) work(ctx context.Context, queue <-chan trial) {
 			l.close()
 			l = nil
 		}
-		if l == nil {
+		if l == nil && !r.ownLanes {
 			var err error
 			if l, err = newLane(ctx, r.setup); err != nil {
 				r.judge(t.name, []string{err.Error()})
 				continue
 			}
 		}
-		if !r.judge(t.name, t.run(ctx, l)) {
+		if !r.judge(t.name, t.run(ctx, l)) && l != nil {
 			l.close()
 			l = nil
 		}
@@ -184,12 +224,21 @@ func again(name string) string {
 // end reports a row, and fails if a law was broken.
 func (r *row) end() {
 	GinkgoHelper()
-	line := report.Line{
-		Row: r.id, Harness: "H2", Cases: r.cases, Unit: r.unit, Violations: r.violations, Seeds: r.seeds, Notes: r.notes, Full: report.Full(),
-	}.Since(r.started)
-	Expect(line.Add()).To(Succeed())
-	said := fmt.Sprintf("%d %s in %d s; %s", line.Cases, line.Unit, line.Seconds, strings.Join(line.Notes, "; "))
-	AddReportEntry(r.id, said, ReportEntryVisibilityFailureOrVerbose)
-	Expect(r.cases).NotTo(BeZero(), "no case was run; RELIABILITY_CASE may name one that there is not")
+	r.report()
 	Expect(r.failures).To(BeEmpty(), strings.Join(r.failures, "\n"))
+}
+
+// report adds the row to the report.
+func (r *row) report() {
+	GinkgoHelper()
+	if r.cases == 0 {
+		r.failures = append(r.failures, r.id+": no case was run; RELIABILITY_CASE may name one that there is not")
+	}
+	line := report.Line{
+		Row: r.id, Harness: "H2", Cases: r.cases, Unit: r.unit, Violations: r.violations, Seeds: r.seeds, Notes: r.notes,
+		Full: report.Full(), Seconds: int(r.took.Seconds() + 0.5),
+	}
+	Expect(line.Add()).To(Succeed())
+	said := fmt.Sprintf("%d %s, %d violations, in %d s; %s", line.Cases, line.Unit, line.Violations, line.Seconds, strings.Join(line.Notes, "; "))
+	AddReportEntry(r.id, said, ReportEntryVisibilityFailureOrVerbose)
 }

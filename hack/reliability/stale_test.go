@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
 	"workorders.dev/operator/hack/reliability/node"
 	"workorders.dev/operator/hack/reliability/proxy"
 )
@@ -37,32 +40,72 @@ func freezeFor(p *proxy.Proxy, resources []string, during time.Duration) {
 	}
 }
 
-// restartInThePast has the operator killed after the write that is meant, and its successor begin with lists that were
-// made some writes before, and with watches that say nothing for a while.
-func restartInThePast(l *lane, write proxy.Call, resources []string) proxy.Script {
-	const before = 4
+// past is where an operator finds itself that is killed after a write: its successor begins with lists that were made
+// some writes before, and with watches that say nothing for a while.
+type past struct {
+	write, before int
+	resources     []string
+	// meanwhile, if there is one, is run before the successor starts.
+	meanwhile func()
+}
+
+// restart is the script of that.
+func (p past) restart(l *lane) proxy.Script {
 	old := map[string][]byte{}
 	return func(call *proxy.Call) (fault proxy.Fault) {
-		if call.Number > 0 && call.Number == max(write.Number-before, 1) {
+		if call.Number > 0 && call.Number == max(p.write-p.before, 1) {
 			fault.Before = func() {
-				for _, resource := range resources {
+				for _, resource := range p.resources {
 					old[resource], _ = l.proxy().Snapshot(context.Background(), resource) // If it fails, the lists are not old.
 				}
 			}
 		}
-		if call.Number > 0 && call.Number == write.Number {
+		if call.Number > 0 && call.Number == p.write {
 			fault.Name, fault.Drop, fault.After = "restart-in-the-past", true, func() {
-				for _, resource := range resources {
+				for _, resource := range p.resources {
 					l.proxy().Replay(resource, old[resource])
 					time.AfterFunc(2*blind, func() { l.proxy().Replay(resource, nil) })
 				}
-				freezeFor(l.proxy(), resources, 2*blind)
+				freezeFor(l.proxy(), p.resources, 2*blind)
+				if p.meanwhile != nil {
+					p.meanwhile()
+				}
 				l.operator().kill()
 			}
 		}
 		return fault
 	}
 }
+
+// cleanedUp is the case of an operator that begins in the past, after somebody has deleted a Pod that had been let go.
+const cleanedUp = "R3/cleaned up"
+
+// afterCleanUp has the second step run, and its Pod be made, ended, saved, let go and deleted, before the operator begins
+// again at a time when there was none. The sixth write makes that Pod, and the eleventh lets it go.
+func afterCleanUp(ctx context.Context, l *lane) []string {
+	made := make(chan struct{})
+	var order *v1alpha1.WorkOrder
+	var failure error
+	script := past{write: 11, before: 5, resources: blindnesses["both"], meanwhile: func() {
+		<-made
+		pod := steppod.Name(order.Name, order.UID, order.Spec.Steps[1].Name, 1)
+		failure = l.cluster.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: pod}}, client.GracePeriodSeconds(0))
+	}}.restart(l)
+	l.proxy().Begin(script)
+	order, err := l.submit(ctx, journey())
+	if err != nil {
+		return []string{err.Error()}
+	}
+	close(made)
+	violations := l.finish(ctx, order)
+	if failure != nil || len(struck(l.writes())) == 0 {
+		violations = append(violations, fmt.Sprint("nothing was cleaned up: the case shows nothing: ", failure))
+	}
+	return append(violations, succeeded(l, []*v1alpha1.WorkOrder{order})...)
+}
+
+// oldLists has operators list and then watch. A list can be old; a watch that begins with one is made for not being it.
+var oldLists = []string{"KUBE_FEATURE_WatchListClient=false"}
 
 // sample is each nth of a list in a quick run, and all of it in a full one.
 func sample[T any](list []T, nth int) (chosen []T) {
@@ -77,9 +120,9 @@ func sample[T any](list []T, nth int) (chosen []T) {
 var _ = Describe("R3: a stale cache", func() {
 	It("breaks no law: watches that are frozen at any point, and old lists after a restart", func(ctx SpecContext) {
 		r := begin("R3", "write points × blindnesses")
-		r.env = []string{"KUBE_FEATURE_WatchListClient=false"} // A list can be old; a watch that begins with one is made for not being it.
+		r.env = oldLists
 		undisturbed := travelCalmly(ctx)
-		var trials []trial
+		trials := []trial{{name: cleanedUp, run: afterCleanUp}}
 		for _, write := range sample(undisturbed.writes, 8) {
 			for what, resources := range blindnesses {
 				at := func(how string) string { return fmt.Sprintf("R3/%s/%s-%s", write.String(), how, what) }
@@ -88,7 +131,7 @@ var _ = Describe("R3: a stale cache", func() {
 					record, violations := travel(ctx, l, proxy.At(write.Description(), write.Nth, freeze))
 					return append(violations, undisturbed.differs(record)...)
 				}}, trial{name: at("old"), run: func(ctx context.Context, l *lane) []string {
-					record, violations := travel(ctx, l, restartInThePast(l, write, resources))
+					record, violations := travel(ctx, l, past{write: write.Number, before: 4, resources: resources}.restart(l))
 					return append(violations, undisturbed.differs(record)...)
 				}})
 			}
@@ -189,39 +232,46 @@ func slowly(each string) v1alpha1.WorkOrderSpec {
 	return spec
 }
 
-var _ = Describe("R5: watches with gaps", func() {
-	It("converges when all watches are closed every 2 s, with at most twice the writes of a calm run", func(ctx SpecContext) {
-		r := begin("R5", "crowds")
-		size, each := either(50, 8), either("10s", "500ms")
-		var calm int
-		r.try(ctx, trial{name: "R5/closed every 2 s", run: func(ctx context.Context, l *lane) []string {
-			l.proxy().Begin(nil)
-			_, violations := crowd(ctx, l, size, slowly("1ms"))
-			calm = len(l.writes())
-			l.proxy().Begin(nil)
-			done, stopped := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(stopped)
-				for n := 0; ; n++ {
-					select {
-					case <-time.After(2 * time.Second):
-						l.proxy().Cut("", n%3 == 2) // Now and then the version is compacted away as well.
-					case <-done:
-						return
-					}
-				}
-			}()
-			_, broken := crowd(ctx, l, size, slowly(each))
-			close(done)
-			<-stopped
-			r.note("%d orders, %d writes in a calm run, %d with gaps", size, calm, len(l.writes()))
-			violations = append(violations, broken...)
-			if len(l.writes()) > 2*calm {
-				violations = append(violations, fmt.Sprintf("%d writes, where %d are enough", len(l.writes()), calm))
+// cutAgainAndAgain closes all watches every two seconds, until the function that it returns is called. Every third time
+// the version that they are at has been compacted away as well.
+func cutAgainAndAgain(p *proxy.Proxy) (stop func()) {
+	done := make(chan struct{})
+	var cutting sync.WaitGroup
+	cutting.Go(func() {
+		ticker := time.NewTicker(2 * time.Second)
+		defer ticker.Stop()
+		for n := 1; ; n++ {
+			select {
+			case <-ticker.C:
+				p.Cut("", n%3 == 0)
+			case <-done:
+				return
 			}
-			return violations
-		}})
-		r.end()
-		Expect(calm).To(BeNumerically(">=", size*fewestWrites))
-	}, NodeTimeout(30*time.Minute))
-})
+		}
+	})
+	return func() { close(done); cutting.Wait() }
+}
+
+// gaps are the cases of R5: all watches are closed every 2 s, and that costs at most twice the writes of a calm run.
+func gaps(context.Context) (*row, []trial) {
+	r := newRow("R5", "crowds")
+	size, each := either(50, 8), either("31s", "500ms")
+	return r, []trial{{name: "R5/closed every 2 s", run: func(ctx context.Context, l *lane) []string {
+		l.proxy().Begin(nil)
+		_, violations := crowd(ctx, l, size, slowly("1ms"))
+		enough := len(l.writes())
+		if enough < size*fewestWrites {
+			violations = append(violations, fmt.Sprintf("%d writes in a calm run: some must have passed unseen", enough))
+		}
+		l.proxy().Begin(nil)
+		began, stop := time.Now(), cutAgainAndAgain(l.proxy())
+		_, broken := crowd(ctx, l, size, slowly(each))
+		stop()
+		r.note("%d orders, watches closed for %s: %d writes in a calm run, %d with gaps", size, time.Since(began).Round(time.Second), enough, len(l.writes()))
+		violations = append(violations, broken...)
+		if len(l.writes()) > 2*enough {
+			violations = append(violations, fmt.Sprintf("%d writes, where %d are enough", len(l.writes()), enough))
+		}
+		return violations
+	}}}
+}

@@ -44,7 +44,7 @@ func forgedSteps() v1alpha1.WorkOrderSpec {
 // forge takes the name of the second step's Pod by one that says it has succeeded, before the step starts. A gate keeps
 // the node from it, as what the node runs is in the ledger.
 func forge(ctx context.Context, l *lane, order *v1alpha1.WorkOrder, owners []metav1.OwnerReference, phase corev1.PodPhase) (*corev1.Pod, error) {
-	pod := steppod.Build(order, &order.Spec.Steps[1], &v1alpha1.StepStatus{Epoch: 1, Attempt: 1})
+	pod := steppod.Build(order, &order.Spec.Steps[1], &v1alpha1.StepStatus{Epoch: 1, Attempt: 1}, nil)
 	pod.OwnerReferences, pod.Finalizers = owners, nil
 	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/forged"}}
 	if err := l.cluster.Create(ctx, pod); err != nil {

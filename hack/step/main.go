@@ -67,13 +67,14 @@ func run(args []string, getenv func(string) string, out io.Writer, signals <-cha
 // work waits out the duration, and says what to leave behind as the termination message and the exit code.
 func work(options options, attempt attempt, logger *log.Logger, signals <-chan os.Signal) (string, int) {
 	began := time.Now()
+	if attempt.epoch <= options.hangEpochs {
+		logger.Printf("goes on until stopped, as asked by --hang-epochs=%d", options.hangEpochs)
+		return stopped(<-signals, began, logger)
+	}
 	for quarter := 1; quarter <= 4; quarter++ {
 		select {
 		case got := <-signals:
-			name, code := signalExit(got)
-			message := fmt.Sprintf("stopped by %s after %s", name, time.Since(began).Round(time.Millisecond))
-			logger.Print(message)
-			return message, code
+			return stopped(got, began, logger)
 		case <-time.After(time.Until(began.Add(options.duration * time.Duration(quarter) / 4))):
 			logger.Printf("%d %% done", quarter*25)
 		}
@@ -84,6 +85,14 @@ func work(options options, attempt attempt, logger *log.Logger, signals <-chan o
 	}
 	logger.Print("succeeded")
 	return options.output, 0
+}
+
+// stopped is what a signal leaves behind, and the exit code.
+func stopped(by os.Signal, began time.Time, logger *log.Logger) (string, int) {
+	name, code := signalExit(by)
+	message := fmt.Sprintf("stopped by %s after %s", name, time.Since(began).Round(time.Millisecond))
+	logger.Print(message)
+	return message, code
 }
 
 // signalExit is the signal's name, and the exit code by which a shell would report it.

@@ -79,6 +79,19 @@ func TestFailEpochsFailsUpToThatEpochOnly(t *testing.T) {
 	}
 }
 
+func TestHangEpochsGoesOnUntilStoppedUpToThatEpochOnly(t *testing.T) {
+	signals := make(chan os.Signal)
+	time.AfterFunc(50*time.Millisecond, func() { signals <- syscall.SIGTERM }) // Work that takes no time has ended by then.
+	var out strings.Builder
+	termination := filepath.Join(t.TempDir(), "termination-log")
+	if code := run([]string{"--duration=0s", "--hang-epochs=2", "--termination-log=" + termination}, environment("2"), &out, signals); code != 143 {
+		t.Errorf("exit code %d:\n%s", code, &out)
+	}
+	if got := runStep(t, "3", "--hang-epochs=2", "--output=done"); got.code != 0 || got.termination != "done" {
+		t.Errorf("in the epoch after: %+v", got)
+	}
+}
+
 func TestFailProbabilityIsRepeatableInSeedAndEpoch(t *testing.T) {
 	failures := 0
 	for epoch := 1; epoch <= 200; epoch++ {
@@ -167,7 +180,7 @@ func TestLedgerThatCannotBeWrittenStopsTheStep(t *testing.T) {
 func TestBadFlagsAreOneSentenceAndExitTwo(t *testing.T) {
 	for _, flag := range []string{
 		"--no-such-flag", "--duration=soon", "--duration=-1s", "--fail-probability=2", "--fail-probability=NaN",
-		"--fail-probability=-0.1", "--seed=x", "--fail-epochs=-1", "--exit-code=0", "--exit-code=256", "classify",
+		"--fail-probability=-0.1", "--seed=x", "--fail-epochs=-1", "--hang-epochs=-1", "--exit-code=0", "--exit-code=256", "classify",
 	} {
 		got := runStep(t, "1", flag)
 		if got.code != exitUsage || strings.Count(got.log, "\n") != 1 || got.termination != "" {
@@ -183,7 +196,7 @@ func TestBadFlagsAreOneSentenceAndExitTwo(t *testing.T) {
 
 func TestHelpNamesEveryFlagAndExitsZero(t *testing.T) {
 	got := runStep(t, "1", "--help")
-	for _, flag := range []string{"duration", "fail-probability", "seed", "fail-epochs", "exit-code", "output", "termination-log", "start-ledger", "end-ledger"} {
+	for _, flag := range []string{"duration", "fail-probability", "seed", "fail-epochs", "hang-epochs", "exit-code", "output", "termination-log", "start-ledger", "end-ledger"} {
 		if !strings.Contains(got.log, "-"+flag) {
 			t.Errorf("no word of --%s:\n%s", flag, got.log)
 		}

@@ -19,6 +19,7 @@ type options struct {
 	// seed is nil unless the flag was given: then one is drawn from the attempt.
 	seed           *uint64
 	failEpochs     int64
+	hangEpochs     int64
 	exitCode       int
 	output         string
 	terminationLog string
@@ -39,6 +40,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		return err
 	})
 	flags.Int64Var(&o.failEpochs, "fail-epochs", 0, "fail in every epoch up to this one")
+	flags.Int64Var(&o.hangEpochs, "hang-epochs", 0, "go on until stopped in every epoch up to this one")
 	flags.IntVar(&o.exitCode, "exit-code", 1, "the exit code of a failure, from 1 to 255")
 	flags.StringVar(&o.output, "output", "", "left behind as the termination message on success")
 	flags.StringVar(&o.terminationLog, "termination-log", defaultTerminationLog, "the file for the termination message")
@@ -70,6 +72,8 @@ func (o options) check(rest []string) error {
 		return fmt.Errorf("--fail-probability=%v is not a probability: give a number from 0 to 1", o.failProbability)
 	case o.failEpochs < 0:
 		return fmt.Errorf("--fail-epochs=%d is negative: give 0 or more", o.failEpochs)
+	case o.hangEpochs < 0:
+		return fmt.Errorf("--hang-epochs=%d is negative: give 0 or more", o.hangEpochs)
 	case o.exitCode < 1 || o.exitCode > 255:
 		return fmt.Errorf("--exit-code=%d is no failure: give a number from 1 to 255", o.exitCode)
 	}

@@ -109,5 +109,6 @@ func (s *search) visit(path string, v reflect.Value) {
 				s.visit(path+"."+field.Name, v.Field(i))
 			}
 		}
+	default: // Nothing else holds a text.
 	}
 }

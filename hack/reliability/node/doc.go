@@ -5,5 +5,6 @@
 //
 // What a container does is in its arguments, as with the simulated step of hack/step: --duration, --output,
 // --fail-epochs, --exit-code, and --evict-epochs, in which the Pod is evicted. All take milliseconds if they say so. With
-// --hold=unbound, bound or running the Pod of the first epoch stays in that phase until somebody deletes it.
+// --fill=4096 its last words are made as long as that, and with --hold=unbound, bound or running the Pod of the first
+// epoch stays in that phase until somebody deletes it.
 package node

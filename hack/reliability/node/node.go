@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -173,7 +174,9 @@ func (l *life) live(ctx context.Context) {
 	}
 	// What a kubelet does when nothing of the Pod is left.
 	zero, pod := int64(0), l.pod()
-	err = l.node.client.Delete(ctx, pod, &client.DeleteOptions{GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &pod.UID}})
+	err = l.insist(ctx, func() error {
+		return l.node.client.Delete(ctx, pod.DeepCopy(), &client.DeleteOptions{GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &pod.UID}})
+	})
 	l.expect(ctx, err, "remove")
 }
 
@@ -212,7 +215,8 @@ func (l *life) schedule(ctx context.Context, w work) bool {
 			ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
 			Target:     corev1.ObjectReference{Kind: "Node", Name: nodeName},
 		}
-		if err := l.node.client.SubResource("binding").Create(ctx, pod.DeepCopy(), binding); err != nil {
+		err := l.insist(ctx, func() error { return l.node.client.SubResource("binding").Create(ctx, pod.DeepCopy(), binding) })
+		if err != nil && !apierrors.IsConflict(err) { // An earlier try may have arrived.
 			l.expect(ctx, err, "bind")
 			return false
 		}
@@ -279,10 +283,33 @@ func (l *life) report(ctx context.Context, phase corev1.PodPhase, run *Run, how 
 		l.node.fail(err)
 		return false
 	}
-	err = l.node.client.Status().Patch(ctx, l.pod().DeepCopy(), client.RawPatch(types.MergePatchType, patch))
+	err = l.insist(ctx, func() error {
+		return l.node.client.Status().Patch(ctx, l.pod().DeepCopy(), client.RawPatch(types.MergePatchType, patch))
+	})
 	l.expect(ctx, err, "report on")
 	return err == nil
 }
+
+// insist makes a write again for as long as the API server cannot be reached or is not ready, as a kubelet does.
+func (l *life) insist(ctx context.Context, write func() error) error {
+	for {
+		err := write()
+		var answer apierrors.APIStatus
+		answered := errors.As(err, &answer) && !apierrors.IsServiceUnavailable(err) && !apierrors.IsTooManyRequests(err)
+		if err == nil || answered || ctx.Err() != nil {
+			return err
+		}
+		timer := time.NewTimer(retryPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// retryPause is between two tries at a write.
+const retryPause = 100 * time.Millisecond
 
 // expect takes an error for the node's own, unless it says that the Pod is gone or going, or the node is.
 func (l *life) expect(ctx context.Context, err error, what string) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,7 @@ type work struct {
 	evictEpochs int64
 	exitCode    int
 	hold        string
+	fill        int
 }
 
 // What --hold names: the phase in which a Pod stays until somebody deletes it.
@@ -49,6 +51,7 @@ func workOf(pod *corev1.Pod) (work, error) {
 	flags.Int64Var(&w.evictEpochs, "evict-epochs", 0, "")
 	flags.IntVar(&w.exitCode, "exit-code", 1, "")
 	flags.StringVar(&w.hold, "hold", "", "")
+	flags.IntVar(&w.fill, "fill", 0, "")
 	if err := flags.Parse(pod.Spec.Containers[0].Args); err != nil {
 		return w, fmt.Errorf("arguments of Pod %s: %w", pod.Name, err)
 	}
@@ -64,9 +67,14 @@ func (w work) outcome(epoch int64) outcome {
 	case epoch <= w.evictEpochs:
 		return outcome{exitCode: exitKilled, message: "evicted", reason: "Evicted", evicted: true}
 	case epoch <= w.failEpochs:
-		return outcome{exitCode: int32(w.exitCode), message: fmt.Sprintf("failed in epoch %d", epoch)}
+		return outcome{exitCode: int32(w.exitCode), message: w.filled(fmt.Sprintf("failed in epoch %d", epoch))}
 	}
-	return outcome{message: w.output}
+	return outcome{message: w.filled(w.output)}
+}
+
+// filled is a message, made as long as --fill says.
+func (w work) filled(message string) string {
+	return message + strings.Repeat("x", max(0, w.fill-len(message)))
 }
 
 // Exit codes of a container that was told to stop, and of one that was not asked.

@@ -24,6 +24,10 @@ func TestWorkIsInTheArguments(t *testing.T) {
 			t.Errorf("epoch %d: got %+v, want %+v", epoch, got, want)
 		}
 	}
+	pod.Spec.Containers[0].Args = []string{"--output=done", "--fill=9"}
+	if w, err := workOf(pod); err != nil || w.outcome(1).message != "donexxxxx" {
+		t.Errorf("got %+v, %v", w.outcome(1), err)
+	}
 	pod.Spec.Containers[0].Args = []string{"--hold=bound"}
 	for epoch, want := range map[string]string{"1": holdBound, "2": ""} {
 		pod.Labels = map[string]string{"workorders.dev/epoch": epoch}

@@ -37,6 +37,8 @@ type Call struct {
 	Number int
 	// Nth counts the calls of this verb and resource, from 1.
 	Nth int
+	// Bytes is the size of its body.
+	Bytes int64
 	// At is when it came.
 	At time.Time
 	// Fault is the name of what was done to it; empty if nothing was.
@@ -55,7 +57,7 @@ var verbs = map[string]string{http.MethodPost: "create", http.MethodPut: "update
 // parse reads a request. It knows the paths of the Kubernetes API: /api/v1 or /apis/GROUP/VERSION, then maybe
 // namespaces/NAMESPACE, then RESOURCE, NAME and SUBRESOURCE as far as they go.
 func parse(r *http.Request) *Call {
-	call := &Call{At: time.Now()}
+	call := &Call{At: time.Now(), Bytes: max(0, r.ContentLength)}
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	group := ""
 	switch {

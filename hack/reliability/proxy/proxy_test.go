@@ -96,6 +96,9 @@ func TestCallsAreToldApart(t *testing.T) {
 			got = append(got, fmt.Sprintf("%d %d %s %s/%s", call.Class, call.Number, call.String(), call.Namespace, call.Name))
 		}
 	}
+	if bytes := p.Calls()[0].Bytes; bytes != int64(len("{}")) {
+		t.Errorf("a request of %d bytes", bytes)
+	}
 	want := []string{
 		"1 1 create progressevents#1 ns/", "1 2 patch workorders/status#1 ns/one", "1 3 create pods#1 ns/", "1 4 patch pods#1 ns/a",
 		"1 5 delete pods#1 ns/a", "1 6 patch workorders/status#2 ns/one", "2 0 get pods#1 ns/a", "2 0 list pods#1 /", "4 0 create events#1 ns/",

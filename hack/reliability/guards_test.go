@@ -1,0 +1,146 @@
+package reliability
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"workorders.dev/operator/hack/reliability/proxy"
+)
+
+// guard is a piece of the operator that keeps a law, the change that takes it away, and a case that fails without it.
+type guard struct {
+	name    string
+	changes []change
+	// by is the case, as its own row calls it, and run does it.
+	by  string
+	run func(ctx context.Context, l *lane) []string
+	// law is what the case must find broken: the beginning of a violation.
+	law       string
+	operators int
+}
+
+// guards are those for which there is a case here; the model in controllers/internal/model has others.
+func guards() []guard {
+	return []guard{
+		{
+			name: "the resourceVersion on the save", operators: 2, by: lateSave, run: late(lateSave), law: "I8: ",
+			changes: []change{{"controllers/save.go",
+				`patch := []operation{{Op: "add", Path: "/metadata/resourceVersion", Value: version}}`, `_, patch := version, []operation(nil)`}},
+		},
+		{
+			name: "a save is made again onto the same ground only", operators: 2, by: lateSave, run: late(lateSave), law: "I8: ",
+			changes: []change{{"controllers/save.go", `!sameGround(live, order) || try == saveTries`, `try == saveTries`}},
+		},
+		{
+			name: "the event is recorded before the status is saved", by: "R1/patch workorders/status#3/kill-after", law: "I7: the log is broken",
+			run: func(ctx context.Context, l *lane) []string {
+				_, violations := travel(ctx, l, proxy.At("patch workorders/status", 3, proxy.KillAfter(l.operator().kill)))
+				return violations
+			},
+			changes: []change{
+				{"controllers/workorder_controller.go", "r.record(ctx, order, next)", "r.saveFirst(ctx, order, next)"},
+				{"controllers/workorder_controller.go", "r.save(ctx, order, next)", "r.record(ctx, order, next)"},
+				{"controllers/workorder_controller.go", "// Options are", "func (r *WorkOrderReconciler) saveFirst(ctx context.Context, " +
+					"order *v1alpha1.WorkOrder, next *plan.Transition) error { return r.save(ctx, order, next) }\n\n// Options are"},
+			},
+		},
+		{
+			name: "a Pod must be owned by the order", by: "R13/a Pod with no owner/Succeeded", law: "R13: the forged Pod was taken",
+			run:     withForgedPod(forgeries["no owner"], corev1.PodSucceeded),
+			changes: []change{{"controllers/steppod/report.go", "|| !Owned(pod, order.UID) ||", "||"}},
+		},
+		{
+			name: "a Pod that has the name and is another's is no success", by: "R13/a Pod with no owner/Pending", law: "R13: the forged Pod was not complained",
+			run:     withForgedPod(forgeries["no owner"], corev1.PodPending),
+			changes: []change{{"controllers/pods.go", "readErr != nil || exists {", "readErr != nil || exists || true {"}},
+		},
+		{
+			name: "the name of a Pod is a function of its attempt", by: "R3/create pods#2/old-pods", law: "I1: ",
+			run: func(ctx context.Context, l *lane) []string {
+				_, violations := travel(ctx, l, past{write: 6, before: 4, resources: []string{pods}}.restart(l))
+				return violations
+			},
+			changes: []change{
+				{"controllers/steppod/build.go", "Name:      Name(order.Name, order.UID, step, epoch),",
+					`Name: Name(order.Name, order.UID, step, epoch) + "-" + Digest(6, []byte(time.Now().String())),`},
+				{"controllers/steppod/build.go", "\t\"strings\"\n", "\t\"strings\"\n\t\"time\"\n"},
+				{"controllers/steppod/report.go", "|| pod.Name != Name(order.Name, order.UID, step, epoch)", ""},
+			},
+		},
+		{
+			name: "the order is read live before anything is done to Pods", by: cleanedUp, run: afterCleanUp, law: "I1: ",
+			changes: []change{{"controllers/act.go", "if !saved && !effects.Empty() {", "if !saved && len(effects.Create) > 1000 {"}},
+		},
+		{
+			name: "a finalizer holds a Pod until its result is saved", by: "R4/a-pod-in-a-gap", run: podInAGap, law: "I1: ",
+			changes: []change{{"controllers/steppod/build.go", "pod.Finalizers = []string{Finalizer}", "pod.Finalizers = nil"}},
+		},
+		{
+			name: "ended Pods stay and keep their names", operators: 2, by: latePost, run: late(latePost), law: "I1: ",
+			changes: []change{{"controllers/plan/effects.go", "const PodRetention = 10 * time.Minute", "const PodRetention = 0 * time.Minute"}},
+		},
+		{
+			name: "the name of a Pod that must not be made is taken", operators: 2, by: lateAfterCancel, run: late(lateAfterCancel), law: "I3: ",
+			changes: []change{{"controllers/act.go", "return r.post(ctx, order, attempt, steppod.Seal(order, attempt.Step, attempt.Epoch))",
+				"r.memory.refuse(client.ObjectKeyFromObject(order), order.UID, attempt, " +
+					"plan.Refusal{Generation: order.Generation, Seal: true}, r.Clock.Now())\n\treturn true, nil"}},
+		},
+		{
+			name: "a digest of an unknown version is no edit", by: upgrade, run: thereAndBack, law: "it ended as",
+			changes: []change{{"controllers/steppod/spechash.go", "!strings.HasPrefix(saved, hashVersion) ||", "strings.HasPrefix(hashVersion, saved) ||"}},
+		},
+	}
+}
+
+// missed takes a guard away and runs its case, and says so if that finds nothing.
+func (g *guard) missed(ctx context.Context) []string {
+	directory, err := os.MkdirTemp("", "reliability-")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	defer os.RemoveAll(directory)
+	binary, err := buildVariant(ctx, directory, g.changes...)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	found, err := g.fails(ctx, binary)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if slices.ContainsFunc(found, func(violation string) bool { return strings.HasPrefix(violation, g.law) }) {
+		return nil
+	}
+	return []string{fmt.Sprintf("without this guard %s finds %q, and not what begins with %q", g.by, found, g.law)}
+}
+
+// fails is what the case finds wrong with that operator.
+func (g *guard) fails(ctx context.Context, binary string) ([]string, error) {
+	l, err := newLane(ctx, setup{binary: binary, operators: g.operators, env: oldLists})
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	return g.run(ctx, l), nil
+}
+
+// unguarded are the cases of R23: a guard each.
+func unguarded(context.Context) (*row, []trial) {
+	r := newRow("R23", "guards removed")
+	r.ownLanes, r.lanes = true, 3 // Most of a case is the compiler.
+	var trials []trial
+	for _, g := range guards() {
+		trials = append(trials, trial{name: "R23/" + g.name, run: func(ctx context.Context, _ *lane) []string {
+			missed := g.missed(ctx)
+			if len(missed) == 0 {
+				r.note("without %q fails %s", g.name, g.by)
+			}
+			return missed
+		}})
+	}
+	return r, trials
+}

@@ -1,0 +1,124 @@
+package reliability
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/hack/reliability/proxy"
+)
+
+// usage is what a process uses: memory in bytes, and processor time, in hundredths of a second, since it began.
+type usage struct {
+	memory, processor int64
+}
+
+// usageOf is that of a process, by the kernel's word.
+func usageOf(pid int) (u usage, err error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return u, err
+	}
+	// proc(5): the fields after the name, which is in parentheses, begin with the third; 14 and 15 are the times, 24 the pages.
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	for _, index := range []int{14, 15} {
+		ticks, err := strconv.ParseInt(fields[index-3], 10, 64)
+		if err != nil {
+			return u, err
+		}
+		u.processor += ticks
+	}
+	pages, err := strconv.ParseInt(fields[24-3], 10, 64)
+	u.memory = pages * int64(os.Getpagesize())
+	return u, err
+}
+
+// idle waits until the operator does nothing any more, and says what it uses then.
+func (p *process) idle(ctx context.Context) (usage, error) {
+	const most = 5 // Hundredths of a second, in a second.
+	for quiet, last := 0, (usage{}); ; {
+		wait(ctx, time.Second)
+		now, err := usageOf(p.pid())
+		if err != nil || ctx.Err() != nil {
+			return now, fmt.Errorf("the operator does not come to rest: %w, %w", err, ctx.Err())
+		}
+		if quiet++; now.processor-last.processor > most {
+			quiet = 0
+		}
+		if last = now; quiet == 3 {
+			return now, nil
+		}
+	}
+}
+
+// mebibytes is for people.
+func mebibytes(bytes int64) int64 { return bytes >> 20 }
+
+// restful is so many orders that finish at once, and what they cost when they have. They have no Pods, as finished orders
+// have none when ten minutes have passed.
+func restful(ctx context.Context, l *lane, r *row, size int) []string {
+	empty, err := l.operator().idle(ctx)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	l.proxy().Begin(nil)
+	_, violations := crowd(ctx, l, size, v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{{Name: "pause", Wait: &v1alpha1.Wait{}}}})
+	memory := []int64{empty.memory}
+	for restarts := range 3 {
+		l.proxy().Begin(nil)
+		if restarts > 0 {
+			l.operator().kill()
+		}
+		for ctx.Err() == nil && restarts > 0 && l.proxy().Count(proxy.Watch) < 2 {
+			wait(ctx, 100*time.Millisecond)
+		}
+		now, err := l.operator().idle(ctx)
+		if err != nil {
+			return append(violations, err.Error())
+		}
+		memory = append(memory, now.memory)
+		violations = append(violations, l.noisy(ctx, either(10*time.Second, time.Second))...)
+		if reads := l.proxy().Count(proxy.Read); reads > mostReads {
+			violations = append(violations, fmt.Sprintf("%d reads of %d finished orders", reads, size))
+		}
+	}
+	r.note("%d MiB of memory before, %d after, %d and %d after two restarts",
+		mebibytes(memory[0]), mebibytes(memory[1]), mebibytes(memory[2]), mebibytes(memory[3]))
+	return append(violations, flat(ctx, l)...)
+}
+
+// mostReads is how often an operator may ask at its start, however many orders there are: the lists, each in a few pages.
+const mostReads = 30
+
+// flat says whether memory grows while nothing happens.
+func flat(ctx context.Context, l *lane) []string {
+	before, err := l.operator().idle(ctx)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	wait(ctx, either(time.Minute, 2*time.Second))
+	after, err := usageOf(l.operator().pid())
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if grown := after.memory - before.memory; grown > before.memory/10 {
+		return []string{fmt.Sprintf("memory grew by %d MiB while nothing happened", mebibytes(grown))}
+	}
+	return nil
+}
+
+// rests are the cases of R19: what has finished costs nothing, through restarts.
+func rests(context.Context) (*row, []trial) {
+	r := newRow("R19", "finished orders")
+	size := either(5000, 300)
+	r.env = []string{"GOGC=100"} // As it is where nobody sets it.
+	return r, []trial{{name: fmt.Sprintf("R19/%d finished orders", size), run: func(ctx context.Context, l *lane) []string {
+		r.cases += size - 1 // They are a case each.
+		return restful(ctx, l, r, size)
+	}}}
+}
