@@ -133,6 +133,8 @@ func adopt(g *graph, before []v1alpha1.StepStatus) []v1alpha1.StepStatus {
 // readopted is the entry of a step that is in the spec.
 func readopted(n *node, entry v1alpha1.StepStatus) v1alpha1.StepStatus {
 	switch {
+	case entry.Removed && settled(&entry) && entry.StartSequence == 0:
+		entry.Phase = v1alpha1.StepPending // It never started: there is nothing to run again.
 	case entry.Removed && settled(&entry):
 		entry.Outdated = true // It is back, and runs again from where its epochs were.
 	case entry.SpecHash != "" && entry.Phase != v1alpha1.StepPending:

@@ -146,6 +146,9 @@ func again(t *turn) *Transition {
 			}
 		}
 	}
+	if len(rewind.Steps) == 0 {
+		return nil // It is on a status that no operator wrote: what should run again never started.
+	}
 	d.event.Rewind = rewind
 	d.about(rewind.Steps[0].Step, rewind.Steps[0].NewEpoch)
 	d.say("starts again, epoch %d, as %s%s", d.event.Epoch, asked(rewind.Reason), followers(rewind.Steps[1:]))
