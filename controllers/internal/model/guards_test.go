@@ -22,6 +22,7 @@ const (
 	guardLock       guard = "the resourceVersion on the save"
 	guardLiveOrder  guard = "the live read of the order before Pods are made or touched"
 	guardLivePod    guard = "the live read of a Pod before its name is taken"
+	guardLiveHeld   guard = "the live read of the order before a Pod that it seems to have left is let go"
 	guardRecord     guard = "the event before the save"
 	guardFinalizer  guard = "the finalizer"
 	guardRelease    guard = "the save before the finalizer goes"
@@ -36,7 +37,8 @@ const (
 // guarded answers a request without the guard that is taken away.
 func (s *step) guarded(a *actor, r *request) answer {
 	switch {
-	case s.setup.without == guardLiveOrder && r.verb == get && r.kind == "WorkOrder",
+	case s.setup.without == guardLiveOrder && r.verb == get && r.kind == "WorkOrder" && s.turns.values[a.turn].pod == "",
+		s.setup.without == guardLiveHeld && r.verb == get && r.kind == "WorkOrder" && s.turns.values[a.turn].pod != "",
 		s.setup.without == guardLivePod && r.verb == get && r.kind == "Pod":
 		return s.cached(a, r)
 	case s.setup.without == guardRecord && r.verb == create && r.kind == "ProgressEvent":
@@ -44,8 +46,11 @@ func (s *step) guarded(a *actor, r *request) answer {
 	case s.setup.without == guardRelease && r.verb == create && r.kind == "ProgressEvent":
 		s.releaseEarly(r.object.(*v1alpha1.ProgressEvent))
 	case s.setup.without == guardTombstones && r.verb == patch && strings.Contains(string(r.patch), "finalizers"):
-		s.serve(r)
-		return s.serve(&request{verb: remove, live: true, kind: r.kind, name: r.name})
+		answer := s.serve(r)
+		if n := s.find(s.world.pods, r.name); n != 0 {
+			s.deleteGracefully(s.objects.values[n].(*corev1.Pod).DeepCopy())
+		}
+		return answer
 	case r.verb == create && r.kind == "Pod":
 		return s.createUnguarded(r)
 	}
@@ -81,8 +86,12 @@ func (s *step) releaseEarly(event *v1alpha1.ProgressEvent) {
 }
 
 // shown is a Pod as a controller sees it.
-func (m *machine) shown(order *v1alpha1.WorkOrder, object client.Object) client.Object {
+func (m *machine) shown(object client.Object) client.Object {
+	if m.setup.without == "" {
+		return object
+	}
 	pod, isPod := object.(*corev1.Pod)
+	order := m.lastOrder()
 	switch {
 	case !isPod:
 	case m.setup.without == guardDigest:
@@ -100,7 +109,7 @@ func (m *machine) shown(order *v1alpha1.WorkOrder, object client.Object) client.
 // forge makes a Pod of somebody else's that looks like the first one of the order, and has ended well.
 func (s *step) forge() {
 	order := s.order(s.world.order)
-	pod := steppod.Build(order, &order.Spec.Steps[0], &v1alpha1.StepStatus{Name: order.Spec.Steps[0].Name, Epoch: 1, Attempt: 1})
+	pod := steppod.Build(order, &order.Spec.Steps[0], &v1alpha1.StepStatus{Name: order.Spec.Steps[0].Name, Epoch: 1, Attempt: 1}, nil)
 	pod.OwnerReferences[0].UID = stranger
 	pod.UID, pod.ResourceVersion, pod.CreationTimestamp = "forged", "1", metav1.NewTime(s.now())
 	pod.Spec.NodeName, pod.Status.Phase = "node", corev1.PodSucceeded
@@ -126,6 +135,7 @@ func TestWithoutAGuardALawBreaks(t *testing.T) {
 	}{
 		{guardLock, setup{lag: 1}, "I8"},
 		{guardLiveOrder, setup{lag: 3, faults: 1, edits: cancels, sealsRefused: true}, "I1"},
+		{guardLiveHeld, setup{deletions: 1, held: true, lag: 3}, "I2"},
 		{guardLivePod, setup{lag: 1, edits: cancels, sealsRefused: true}, "I3"},
 		{guardRecord, setup{}, "I7"},
 		{guardFinalizer, setup{deletions: 1}, "I2"},
