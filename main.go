@@ -23,6 +23,7 @@ import (
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers"
+	"workorders.dev/operator/controllers/admission"
 	"workorders.dev/operator/controllers/steppod"
 )
 
@@ -32,6 +33,8 @@ type settings struct {
 	leaderElect                  bool
 	leaderElectionNamespace      string
 	controllers                  controllers.Options
+	webhook                      bool
+	admission                    admission.Options
 	log                          zap.Options
 }
 
@@ -54,6 +57,10 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	flags.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 8, "How many orders are moved on at the same time.")
 	flags.IntVar(&s.controllers.MaxRunningOrders, "max-running-orders", 0, "How many orders run at the same time at most; the others wait, the oldest first and namespaces by turns. 0 is no limit.")
 	flags.IntVar(&s.controllers.MaxRunningOrdersPerNamespace, "max-running-orders-per-namespace", 0, "How many orders of one namespace run at the same time at most. 0 is no limit.")
+	flags.BoolVar(&s.webhook, "webhook", false, "Serve the webhook by which orders that cannot run are refused; config/webhook has the API server ask it.")
+	flags.IntVar(&s.admission.Port, "webhook-port", 9443, "Port of the webhook.")
+	flags.StringVar(&s.admission.Name, "webhook-name", "workorder-operator-webhook", "Name of the webhook's Service, of its Secret and of its ValidatingWebhookConfiguration.")
+	flags.StringVar(&s.admission.Namespace, "webhook-namespace", "", "Namespace of that Service and Secret; in a Pod its own is the default.")
 	s.log.BindFlags(flags)
 	_ = flags.Parse(args) // ExitOnError.
 	return s
@@ -79,6 +86,11 @@ func run(ctx context.Context, s settings) error {
 	held := &controllers.HeldPodReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	if err := held.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up the controller of held Pods: %w", err)
+	}
+	if s.webhook {
+		if err := admission.SetupWithManager(mgr, s.admission); err != nil {
+			return fmt.Errorf("set up the webhook: %w", err)
+		}
 	}
 	return mgr.Start(ctx)
 }
