@@ -60,11 +60,12 @@ func (t *turn) rerunCauses(steps []v1alpha1.StepStatus, finished bool) map[strin
 		asked[request.Step] = request.ToEpoch
 	}
 	for i := range steps {
-		switch step := &steps[i]; {
-		case step.Phase == v1alpha1.StepPending || step.Removed || t.graph.node(step.Name) == nil:
-		case asked[step.Name] > step.Epoch:
+		step := &steps[i]
+		switch n := t.graph.node(step.Name); {
+		case step.Phase == v1alpha1.StepPending || step.Removed || n == nil:
+		case asked[step.Name] > max(step.Epoch, 0):
 			causes[step.Name] = v1alpha1.RewindRequested
-		case (step.Outdated || step.Finally && !over) && !finished: // Finally comes after steps that were added, too.
+		case (step.Outdated || n.finally && !over) && !finished: // Finally comes after steps that were added, too.
 			causes[step.Name] = v1alpha1.RewindSpecChanged
 		}
 	}
@@ -181,7 +182,7 @@ func (d *draft) reset(step *v1alpha1.StepStatus, rewind *v1alpha1.Rewind) {
 	case step.Phase == v1alpha1.StepPending:
 		return
 	case step.StartSequence == 0 && d.asked(step.Name) <= step.Epoch: // It has nothing that could be superseded.
-		step.Phase, step.Message = v1alpha1.StepPending, ""
+		step.Phase, step.Message, step.Outdated = v1alpha1.StepPending, "", false
 		return
 	case step.StartSequence > 0:
 		rewind.SupersededAfter = min(rewind.SupersededAfter, step.StartSequence-1)

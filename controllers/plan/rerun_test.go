@@ -35,3 +35,42 @@ func TestAStepThatNeverStartedComesBackInTheEpochThatWasAskedFor(t *testing.T) {
 		t.Errorf("%s of %s follows", next.Event.Type, next.Event.Step)
 	}
 }
+
+// TestARerunOfAnOddStatusComesToRest is about statuses that no operator writes, on which a rerun led to itself.
+func TestARerunOfAnOddStatusComesToRest(t *testing.T) {
+	skipped := podStep("b")
+	skipped.When = "false"
+	after := podStep("c")
+	after.DependsOn = []string{"b"}
+	failed := v1alpha1.StepStatus{Name: "a", Phase: v1alpha1.StepFailed, Epoch: 1, StartSequence: 1}
+	for name, o := range map[string]*v1alpha1.WorkOrder{
+		"of finally by its entry alone": {
+			Spec: v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, Steps: []v1alpha1.Step{podStep("a"), skipped}},
+			Status: v1alpha1.WorkOrderStatus{Steps: []v1alpha1.StepStatus{
+				{Name: "a", Phase: v1alpha1.StepRunning, Epoch: 1, StartSequence: 1, PodName: "a"},
+				{Name: "b", Phase: v1alpha1.StepPending, Finally: true},
+			}},
+		},
+		"outdated, though it never started": {
+			Spec: v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, FailFast: true, Steps: []v1alpha1.Step{podStep("a"), podStep("b"), after}},
+			Status: v1alpha1.WorkOrderStatus{Steps: []v1alpha1.StepStatus{
+				failed, {Name: "b", Phase: v1alpha1.StepBlocked, Outdated: true}, {Name: "c", Phase: v1alpha1.StepSucceeded, Epoch: 1, StartSequence: 1},
+			}},
+		},
+		"in an epoch below the first": {
+			Spec: v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{podStep("a")}},
+			Status: v1alpha1.WorkOrderStatus{Phase: v1alpha1.WorkOrderFailed, Steps: []v1alpha1.StepStatus{
+				{Name: "a", Phase: v1alpha1.StepFailed, Epoch: -1, StartSequence: 1},
+			}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.Name, o.UID = "order", "uid-1"
+			before := o.Status.Phase
+			exhaust(t, o, World{}, at(0), false)
+			if outcome(before) != "" && o.Status.Phase != before {
+				t.Errorf("nobody asked for it, and the order is %s", o.Status.Phase)
+			}
+		})
+	}
+}
