@@ -3,12 +3,14 @@ package plan
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -72,22 +74,140 @@ func (d *draws) order(t *testing.T) *v1alpha1.WorkOrder {
 	if d.odd() {
 		o.DeletionTimestamp = mt(0)
 	}
-	o.Spec = v1alpha1.WorkOrderSpec{
-		Strategy: pick(d, "", v1alpha1.StrategySequence), Retry: d.retry(), Suspend: d.odd(), Cancel: d.odd(),
+	o.Spec = d.spec()
+	o.Status = d.status(o.Generation, &o.Spec)
+	return stored(t, o)
+}
+
+// edit is the order with another spec, of which many steps have the names of those before.
+func (d *draws) edit(t *testing.T, o *v1alpha1.WorkOrder) *v1alpha1.WorkOrder {
+	edited := o.DeepCopy()
+	edited.Generation++
+	edited.Spec = d.spec()
+	return stored(t, edited)
+}
+
+// spec is a spec that the API server would let in, two times in three; but for what it cannot see.
+func (d *draws) spec() v1alpha1.WorkOrderSpec {
+	spec := v1alpha1.WorkOrderSpec{
+		Strategy: pick(d, "", v1alpha1.StrategySequence, v1alpha1.StrategyGraph, v1alpha1.StrategyGraph),
+		Retry:    d.retry(), Suspend: d.odd(), Cancel: d.odd(),
 	}
 	valid := d.n(3) < 2
 	if !valid && d.odd() {
-		o.Spec.Strategy = "Backwards\x1b"
+		spec.Strategy = "Backwards\x1b"
 	}
 	number := pick(d, 3, 1, 2, 0, 4, 5)
 	if number == 5 && d.odd() {
 		number = maxSteps + 1
 	}
 	for range number {
-		o.Spec.Steps = append(o.Spec.Steps, d.step(len(o.Spec.Steps), valid))
+		spec.Steps = append(spec.Steps, d.step(rune('a'), len(spec.Steps), valid))
 	}
-	o.Status = d.status(o.Generation, &o.Spec)
-	return stored(t, o)
+	for range pick(d, 0, 0, 1, 2) {
+		spec.Finally = append(spec.Finally, d.step(rune('u'), len(spec.Finally), valid))
+	}
+	d.relate(&spec, valid)
+	all := slices.Concat(stepNames(spec.Steps), stepNames(spec.Finally))
+	for range pick(d, 0, 0, 1, 2) {
+		request := v1alpha1.RewindRequest{Step: d.reference(all, valid), ToEpoch: pick[int64](d, 2, 3, 1, steppod.MaxEpoch)}
+		if !valid {
+			request.ToEpoch = d.int64()
+		}
+		if request.Step != "" && !slices.ContainsFunc(spec.Rewinds, func(r v1alpha1.RewindRequest) bool { return r.Step == request.Step }) {
+			spec.Rewinds = append(spec.Rewinds, request)
+		}
+	}
+	d.limits(&spec, valid)
+	return spec
+}
+
+// relate says what the steps need of each other. In a valid Graph each step needs only some of those before it, or only
+// some of those after it, so that there is no cycle; in others anything.
+func (d *draws) relate(spec *v1alpha1.WorkOrderSpec, valid bool) {
+	graph, all := spec.Strategy == v1alpha1.StrategyGraph, stepNames(spec.Steps)
+	backwards := graph && d.odd()
+	for i := range spec.Steps[:min(len(spec.Steps), 26)] {
+		step, others := &spec.Steps[i], all[:i]
+		switch {
+		case !valid:
+			others = slices.Concat(all, stepNames(spec.Finally))
+		case backwards:
+			others = all[i+1:]
+		}
+		if graph || !valid && d.odd() {
+			for range d.n(3) {
+				step.DependsOn = d.another(step.DependsOn, others, valid)
+			}
+		}
+		if graph && valid {
+			others = step.DependsOn
+		}
+		d.ask(step, others, valid)
+	}
+	for i := range spec.Finally {
+		d.ask(&spec.Finally[i], all, valid)
+	}
+}
+
+// ask gives a step inputs and a condition, now and then.
+func (d *draws) ask(step *v1alpha1.Step, others []string, valid bool) {
+	if d.n(4) == 3 {
+		step.Inputs = d.another([]string{}, others, valid)
+	}
+	if d.n(4) != 3 {
+		return
+	}
+	step.When = pick(d, "false", "true", `params.text == "fine"`, "1 +", d.text())
+	if name := d.reference(others, valid); name != "" {
+		about := "steps[" + strconv.Quote(name) + "]"
+		step.When = pick(d, step.When, about+`.phase == "Succeeded"`, about+".results.count > 2", about+".epoch > 1", about+`.output != ""`)
+	}
+}
+
+// another is a list of names with one more, if there is any.
+func (d *draws) another(names, others []string, valid bool) []string {
+	if name := d.reference(others, valid); !slices.Contains(names, name) && (name != "" || !valid) {
+		names = append(names, name)
+	}
+	return names
+}
+
+// reference is one of the names, or if it is not to be valid perhaps of no step at all; empty if there is none.
+func (d *draws) reference(names []string, valid bool) string {
+	switch {
+	case !valid && d.odd():
+		return d.name()
+	case len(names) == 0:
+		return ""
+	}
+	return pick(d, names...)
+}
+
+func stepNames(steps []v1alpha1.Step) []string {
+	names := make([]string, 0, len(steps))
+	for i := range steps {
+		names = append(names, steps[i].Name)
+	}
+	return names
+}
+
+// limits are what a spec says of the order as a whole.
+func (d *draws) limits(spec *v1alpha1.WorkOrderSpec, valid bool) {
+	if spec.Strategy == v1alpha1.StrategyGraph || !valid {
+		spec.Parallelism, spec.FailFast = maybe[int32](d, 1, 2, 256), d.n(4) == 3
+	}
+	spec.ActiveDeadlineSeconds, spec.TTLSecondsAfterFinished = maybe[int64](d, 3600, 30, 1, math.MaxInt32), maybe[int64](d, 0, 60, math.MaxInt32)
+	if !valid && d.odd() {
+		spec.Parallelism, spec.ActiveDeadlineSeconds, spec.TTLSecondsAfterFinished = maybe(d, d.int32()), maybe(d, d.int64()), maybe(d, d.int64())
+	}
+	spec.KeepPods = pick(d, "", v1alpha1.KeepFailedPods, v1alpha1.KeepAllPods, v1alpha1.KeepNoPods, "Some\x1b")
+	if d.yes() {
+		spec.Params = []v1alpha1.Param{{Name: "text", Value: d.text()}}
+	}
+	if d.odd() {
+		spec.Workspace = &v1alpha1.Workspace{Storage: resource.MustParse("1Gi"), StorageClassName: maybe(d, "fast", d.text())}
+	}
 }
 
 // stored is an object as it comes back from the API server.
@@ -115,9 +235,10 @@ func (d *draws) retry() *v1alpha1.Retry {
 	return r
 }
 
-// step is the step of that number; one that the API server would let in, if it is to be valid.
-func (d *draws) step(i int, valid bool) v1alpha1.Step {
-	s := v1alpha1.Step{Name: string(rune('a'+i%26)) + strings.Repeat("x", i/26), Agent: d.text()}
+// step is the step of that number, of a list whose first has that letter for a name; one that the API server would let in,
+// if it is to be valid.
+func (d *draws) step(first rune, i int, valid bool) v1alpha1.Step {
+	s := v1alpha1.Step{Name: string(first+rune(i%26)) + strings.Repeat("x", i/26), Agent: d.text()}
 	kind := pick(d, "run", "wait", "run", "run")
 	if !valid {
 		kind = pick(d, "run", "both", "nothing")
@@ -155,8 +276,19 @@ func (d *draws) status(generation int64, spec *v1alpha1.WorkOrderSpec) v1alpha1.
 	for range d.n(4) {
 		s.Conditions = append(s.Conditions, d.condition())
 	}
+	d.progress(&s, spec)
+	return s
+}
+
+// progress is how far the steps have come: in an ordinary way one after the other, or in any way.
+func (d *draws) progress(s *v1alpha1.WorkOrderStatus, spec *v1alpha1.WorkOrderSpec) {
+	s.Expired, s.Queued = d.odd(), pick[int32](d, 0, 0, 0, 0, 0, 1, 7, -1)
+	if d.odd() {
+		s.ActiveSince = d.time()
+	}
+	g := graphOf(spec)
 	at, ordinary := d.n(4), d.yes()
-	for i := range spec.Steps {
+	for i := range g.nodes {
 		phase := pick[v1alpha1.StepPhase](d, "Pending", "Running", "Backoff", "Succeeded", "Failed", "Skipped", "Blocked", "Cancelled", "", "Dreaming")
 		switch {
 		case !ordinary:
@@ -167,15 +299,22 @@ func (d *draws) status(generation int64, spec *v1alpha1.WorkOrderSpec) v1alpha1.
 		case i > at:
 			phase = v1alpha1.StepPending
 		}
-		s.Steps = append(s.Steps, d.entry(spec.Steps[i].Name, phase, &spec.Steps[i]))
+		entry := d.entry(g.nodes[i].Name, phase, &g.nodes[i])
+		if entry.Finally = g.nodes[i].finally; d.odd() {
+			entry.Finally, entry.Removed, entry.Outdated = d.yes(), d.odd(), d.yes()
+		}
+		s.Steps = append(s.Steps, entry)
 	}
 	switch {
 	case d.odd():
 		s.Steps = s.Steps[:len(s.Steps)/2]
 	case d.odd():
 		s.Steps = append(s.Steps, d.entry(d.name(), v1alpha1.StepRunning, nil))
+	case d.n(4) == 3: // It was removed after it had started.
+		gone := d.entry(pick(d, "gone", d.name()), pick(d, v1alpha1.StepCancelled, v1alpha1.StepRunning), nil)
+		gone.Removed = true
+		s.Steps = append(s.Steps, gone)
 	}
-	return s
 }
 
 func (d *draws) condition() metav1.Condition {
@@ -191,12 +330,15 @@ func (d *draws) condition() metav1.Condition {
 }
 
 // entry is the status of a step, of which the spec may know nothing.
-func (d *draws) entry(name string, phase v1alpha1.StepPhase, spec *v1alpha1.Step) v1alpha1.StepStatus {
+func (d *draws) entry(name string, phase v1alpha1.StepPhase, spec *node) v1alpha1.StepStatus {
 	e := v1alpha1.StepStatus{Name: name, Phase: phase}
 	if d.odd() {
 		e.Name = d.name()
 	}
 	if e.Phase == v1alpha1.StepPending && !d.odd() {
+		if d.odd() { // It waits in the epoch that it was rewound to.
+			e.Epoch, e.StartSequence, e.Attempt = pick[int64](d, 2, 3, steppod.MaxEpoch), pick[int64](d, 3, 0), 1
+		}
 		return e
 	}
 	e.Epoch, e.Attempt, e.StartSequence = pick(d, 1, 2, 3, 1, d.int64()), pick(d, 1, 2, 1, d.int64()), pick[int64](d, 1, 3, 4, 0, -1, math.MaxInt64)
@@ -204,7 +346,7 @@ func (d *draws) entry(name string, phase v1alpha1.StepPhase, spec *v1alpha1.Step
 	e.PodName = pick(d, own, own, own, "", "somebody-elses")
 	e.SpecHash = pick(d, "", "v1-another", "v9-of-tomorrow")
 	if spec != nil && !d.odd() {
-		e.SpecHash = steppod.SpecHash(spec, nil)
+		e.SpecHash = steppod.SpecHash(spec.Step, spec.needs)
 	}
 	e.StartTime = d.time()
 	if d.yes() {
@@ -222,6 +364,7 @@ func (d *draws) entry(name string, phase v1alpha1.StepPhase, spec *v1alpha1.Step
 // world is Pods and refusals for some of the order's attempts, and for some that are none of its.
 func (d *draws) world(o *v1alpha1.WorkOrder) World {
 	w := World{Pods: map[steppod.Attempt]steppod.Report{}, Refusals: map[steppod.Attempt]Refusal{}}
+	w.Queued = pick[int32](d, 0, 0, 0, 0, 0, 1, 2, 100, math.MaxInt32, -1)
 	see := func(a steppod.Attempt) {
 		pod := d.pod(o, a)
 		if len(validation.IsDNS1123Subdomain(pod.Name)) > 0 {
@@ -272,10 +415,9 @@ func (d *draws) pod(o *v1alpha1.WorkOrder, a steppod.Attempt) *corev1.Pod {
 	}
 	pod.CreationTimestamp = metav1.NewTime(at(float64(pick(d, -5, -40, -700, 600))))
 	pod.Annotations = map[string]string{steppod.AnnotationSpecHash: pick(d, "", "v1-another", "v9-of-tomorrow")}
-	for i := range o.Spec.Steps {
-		if o.Spec.Steps[i].Name == a.Step && !d.odd() {
-			pod.Annotations[steppod.AnnotationSpecHash] = steppod.SpecHash(&o.Spec.Steps[i], nil)
-		}
+	g := graphOf(&o.Spec)
+	if n := g.node(a.Step); n != nil && !d.odd() {
+		pod.Annotations[steppod.AnnotationSpecHash] = steppod.SpecHash(n.Step, n.needs)
 	}
 	if d.odd() {
 		pod.Annotations[steppod.AnnotationStopped] = pick(d, "Cancelled", "StartTimeout", "SpecChanged", "Boredom", "\x1b")
@@ -309,7 +451,7 @@ func (d *draws) podStatus(pod *corev1.Pod) {
 	case 2:
 		state.Terminated = &corev1.ContainerStateTerminated{
 			ExitCode: pick[int32](d, 0, 1, 143, 137, -1), Reason: pick(d, "Completed", "Error", "OOMKilled", "ContainerStatusUnknown"),
-			Message: d.text(), FinishedAt: metav1.NewTime(at(float64(pick(d, -1, -100, 1000)))),
+			Message: pick(d, d.text(), `{"count": 3}`), FinishedAt: metav1.NewTime(at(float64(pick(d, -1, -100, 1000)))),
 		}
 	case 3:
 		state.Waiting = &corev1.ContainerStateWaiting{Reason: pick(d, "ErrImagePull", "CreateContainerConfigError", "ContainerCreating", d.text()), Message: d.text()}

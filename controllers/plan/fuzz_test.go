@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,24 +24,33 @@ func FuzzNext(f *testing.F) {
 		f.Add(random(seed))
 	}
 	f.Fuzz(func(t *testing.T, choices []byte) {
-		d := &draws{choices}
-		o := d.order(t)
-		w := d.world(o)
-		for i := 0; i < 8; i++ {
-			now := at(float64(i * 20))
-			exhaust(t, o, w, now, d.odd())
-			wake := Act(o, w, now).Wake
-			if wake.IsZero() {
-				return
-			}
-		}
+		play(t, choices, func(o *v1alpha1.WorkOrder, w World, now time.Time, gaps bool) { exhaust(t, o, w, now, gaps) })
 	})
 }
 
-// random is up to 300 choices, a third of them calm ones, from which a fuzzer has something to go on from.
+// play is an order that is looked at a few times, and edited now and then; each time it is brought to rest.
+func play(t *testing.T, choices []byte, rest func(o *v1alpha1.WorkOrder, w World, now time.Time, gaps bool)) {
+	d := &draws{choices}
+	o := d.order(t)
+	w := d.world(o)
+	for i := range 8 {
+		now := at(float64(i * 20))
+		rest(o, w, now, d.odd())
+		if d.n(4) == 3 {
+			o = d.edit(t, o)
+			w = d.world(o)
+			continue
+		}
+		if wake := Act(o, w, now).Wake; wake.IsZero() {
+			return
+		}
+	}
+}
+
+// random is up to 500 choices, a third of them calm ones, from which a fuzzer has something to go on from.
 func random(seed uint64) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
-	choices := make([]byte, 50+r.IntN(250))
+	choices := make([]byte, 50+r.IntN(450))
 	for i := range choices {
 		if r.IntN(3) > 0 {
 			choices[i] = byte(r.Uint32())
@@ -61,6 +71,7 @@ func FuzzForgedOrder(f *testing.F) {
 		`{"metadata":{"generation":1},"spec":{"steps":[{"name":"a"}]},"status":{"observedGeneration":1,"steps":[{"name":"a","phase":"Backoff"},{"name":"","phase":""}]}}`,
 		`{"metadata":{"generation":2},` + spec + `,"status":{"observedGeneration":1,"phase":"Sleeping","sequence":-1,"head":"-","lastEventTime":"9999-12-31T23:59:59Z","conditions":[{"type":"Stalled","status":"True","lastTransitionTime":"2030-01-02T03:04:05Z"},{"type":"Stalled","status":"Maybe","lastTransitionTime":"2030-01-02T03:04:05Z"}],"steps":[{"name":"a","phase":"Dreaming","epoch":-1}]}}`,
 		`{"metadata":{"generation":1},"spec":{"retry":{"limit":-1,"backoff":{"initialSeconds":-5,"factor":-2,"maxSeconds":2147483647}},"steps":[{"name":"a","run":{"image":"x"},"startTimeoutSeconds":-1}]},"status":{"observedGeneration":1,"cancelled":true,"steps":[{"name":"a","phase":"Running","epoch":9223372036854775807,"podName":"p","retries":-2147483648}]}}`,
+		`{"metadata":{"generation":2},"spec":{"strategy":"Graph","parallelism":1,"failFast":true,"activeDeadlineSeconds":60,"rewinds":[{"step":"a","toEpoch":2}],"steps":[{"name":"a","run":{"image":"x"}},{"name":"b","dependsOn":["a"],"inputs":["a"],"when":"steps.a.epoch > 1","run":{"image":"x"}}],"finally":[{"name":"u","run":{"image":"x"}}]},"status":{"observedGeneration":1,"phase":"Failed","startTime":"2030-01-02T12:00:00Z","completionTime":"2030-01-02T12:00:00Z","expired":true,"steps":[{"name":"a","phase":"Cancelled","epoch":1,"startSequence":1,"outdated":true},{"name":"b","phase":"Cancelled"},{"name":"u","phase":"Succeeded","finally":true,"epoch":1,"startSequence":2},{"name":"gone","phase":"Cancelled","removed":true,"epoch":3}]}}`,
 	} {
 		f.Add([]byte(order), []byte(`{"status":{"phase":"Failed"}}`))
 		f.Add([]byte(order), []byte(`{"metadata":{"deletionTimestamp":"2030-01-01T00:00:00Z"}}`))
@@ -121,7 +132,7 @@ func hasZeroTime(v reflect.Value) bool {
 // With gaps, every third one could not be written down.
 func exhaust(t *testing.T, o *v1alpha1.WorkOrder, w World, now time.Time, gaps bool) {
 	t.Helper()
-	for turns, most := 0, 20*(len(o.Spec.Steps)+len(o.Status.Steps)+len(w.Pods)+2); ; turns++ {
+	for turns, most := 0, 20*(len(o.Spec.Steps)+len(o.Spec.Finally)+len(o.Status.Steps)+len(w.Pods)+2); ; turns++ {
 		before := o.DeepCopy()
 		next, again := Next(o, w, now), Next(before.DeepCopy(), w, now)
 		effects := Act(o, w, now)
@@ -169,39 +180,140 @@ func checkTransition(t *testing.T, o *v1alpha1.WorkOrder, next *Transition, now 
 	if last := before.LastEventTime; event.Time.Nanosecond() != 0 || last != nil && event.Time.Before(last) || event.Time.After(now) && (last == nil || !event.Time.Equal(last)) {
 		t.Errorf("the event happened at %v, the one before at %v, and it is %v", event.Time, last, now)
 	}
-	if outcome(before.Phase) != "" && next.Status.Phase != before.Phase || before.Cancelled && !next.Status.Cancelled {
-		t.Errorf("what was over is not over: %s, %s after it", before.Phase, next.Status.Phase)
+	revived := outcome(before.Phase) != "" && next.Status.Phase != before.Phase
+	if revived && (event.Rewind == nil || event.Rewind.Reason != v1alpha1.RewindRequested || len(o.Spec.Rewinds) == 0 || o.Spec.Cancel) {
+		t.Errorf("what was over is not over: %s, %s after it: %s", before.Phase, next.Status.Phase, event.Message)
 	}
-	checkSteps(t, before.Steps, next.Status.Steps)
+	if before.Cancelled && !next.Status.Cancelled || before.Expired && !next.Status.Expired && !revived || before.Cancelled && revived {
+		t.Error("what was cancelled, or came to its deadline, is not")
+	}
+	if uniqueNames(before.Steps) && uniqueNames(next.Status.Steps) {
+		checkSteps(t, o, next)
+		checkStarts(t, o, &next.Status)
+	}
 	checkTexts(t, o, next)
 }
 
 // checkSteps checks what may become of steps in one transition. Entries that share a name cannot be told from each other.
-func checkSteps(t *testing.T, before, after []v1alpha1.StepStatus) {
+func checkSteps(t *testing.T, o *v1alpha1.WorkOrder, next *Transition) {
 	t.Helper()
-	if !uniqueNames(before) || !uniqueNames(after) {
-		return
+	was := byName(o.Status.Steps)
+	after := byName(next.Status.Steps)
+	for name, old := range was {
+		if after[name] == nil && old.Epoch > 0 {
+			t.Errorf("I8: %s has vanished, and its epoch %d with it", name, old.Epoch)
+		}
 	}
-	was := map[string]*v1alpha1.StepStatus{}
-	for i := range before {
-		was[before[i].Name] = &before[i]
-	}
-	for i := range after {
-		step, old := &after[i], was[after[i].Name]
+	for name, step := range after {
+		old := was[name]
 		if old == nil {
-			old = &v1alpha1.StepStatus{Name: step.Name, Phase: v1alpha1.StepPending}
+			old = &v1alpha1.StepStatus{Name: name, Phase: v1alpha1.StepPending}
 		}
 		switch {
-		case settled(old) && !reflect.DeepEqual(old, step):
-			t.Errorf("I3: %s had ended: %+v, and has changed: %+v", step.Name, old, step)
 		case step.Epoch < old.Epoch && old.Epoch != math.MaxInt64:
-			t.Errorf("I8: %s goes back from epoch %d to %d", step.Name, old.Epoch, step.Epoch)
-		case step.Epoch > old.Epoch && step.Phase != v1alpha1.StepRunning && step.Phase != v1alpha1.StepSucceeded:
-			t.Errorf("%s is in a new epoch, and is %s", step.Name, step.Phase)
-		case step.Phase == v1alpha1.StepRunning && old.Phase == v1alpha1.StepPending && count(after[:i], done) < i:
-			t.Errorf("I4: %s starts before what it needs is done", step.Name)
+			t.Errorf("I8: %s goes back from epoch %d to %d", name, old.Epoch, step.Epoch)
+		case step.Epoch > old.Epoch:
+			checkNewEpoch(t, o, &next.Event, old, step)
+		case step.Removed && (!old.Removed || hasPod(old)) && !hasPod(step) && !reflect.DeepEqual(*step, removed(*step)):
+			t.Errorf("%s was removed, and is %+v", name, step)
+		case settled(old) && !step.Removed && !neverRan(old) && !sameResult(*old, *step):
+			t.Errorf("I3: %s had ended: %+v, and has changed: %+v", name, old, step)
 		}
 	}
+}
+
+func byName(steps []v1alpha1.StepStatus) map[string]*v1alpha1.StepStatus {
+	entries := make(map[string]*v1alpha1.StepStatus, len(steps))
+	for i := range steps {
+		entries[steps[i].Name] = &steps[i]
+	}
+	return entries
+}
+
+// neverRan says whether a settled step has nothing to lose: it was given up before it started.
+func neverRan(s *v1alpha1.StepStatus) bool {
+	return s.Phase == v1alpha1.StepBlocked || s.Phase == v1alpha1.StepCancelled && s.Epoch == 0 || s.StartSequence == 0
+}
+
+// sameResult says whether two entries tell of the same result; whether the step was edited since is not part of it.
+func sameResult(a, b v1alpha1.StepStatus) bool {
+	for _, s := range []*v1alpha1.StepStatus{&a, &b} {
+		s.Outdated, s.Finally, s.Removed, s.SpecHash = false, false, false, ""
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// checkNewEpoch checks a step that has come to a new epoch: it was started there, or rewound to it, or was given up when
+// it was asked for.
+func checkNewEpoch(t *testing.T, o *v1alpha1.WorkOrder, event *v1alpha1.ProgressEventSpec, old, step *v1alpha1.StepStatus) {
+	t.Helper()
+	rewound := event.Rewind != nil && slices.Contains(event.Rewind.Steps, v1alpha1.RewoundStep{Step: step.Name, NewEpoch: step.Epoch})
+	asked := slices.Contains(o.Spec.Rewinds, v1alpha1.RewindRequest{Step: step.Name, ToEpoch: step.Epoch})
+	switch {
+	case step.Phase == v1alpha1.StepRunning && step.StartSequence == event.Sequence && step.StartTime != nil:
+	case (step.Phase == v1alpha1.StepPending || settled(step)) && rewound && step.StartSequence == event.Sequence && step.StartTime == nil:
+	case settled(step) && step.Phase != v1alpha1.StepSucceeded && asked && reflect.DeepEqual(step.StartTime, old.StartTime):
+	case old.Epoch < 0 && step.Epoch == 0: // There is no such epoch.
+	default:
+		t.Errorf("%s is in a new epoch, and is %+v; rewound: %t, asked for: %t", step.Name, step, rewound, asked)
+	}
+}
+
+// checkStarts checks the steps that a transition starts: I4, and no more than may run at once.
+func checkStarts(t *testing.T, o *v1alpha1.WorkOrder, after *v1alpha1.WorkOrderStatus) {
+	t.Helper()
+	was, is, running, started := byName(o.Status.Steps), byName(after.Steps), 0, 0
+	for name, step := range is {
+		if step.Phase != v1alpha1.StepRunning {
+			continue
+		}
+		running++
+		old := was[name]
+		if old != nil && old.Phase == v1alpha1.StepRunning && old.Epoch == step.Epoch {
+			continue
+		}
+		finally := step.Finally || old != nil && old.Finally
+		if started++; step.Removed || o.DeletionTimestamp != nil || (after.Cancelled || after.Expired) && !finally {
+			t.Errorf("%s starts, and should not: %+v, %+v", name, old, step)
+		}
+		if old != nil && old.Phase == v1alpha1.StepBackoff {
+			continue // What it needs was done when it started first.
+		}
+		for _, need := range needsOf(&o.Spec, name) {
+			if is[need] == nil || !done(is[need]) {
+				t.Errorf("I4: %s starts before %s is done", name, need)
+			}
+		}
+		for other, entry := range is {
+			if step.Finally && !entry.Finally && !settled(entry) && (was[other] == nil || !was[other].Finally) {
+				t.Errorf("I4: %s of finally starts before %s has ended", name, other)
+			}
+		}
+	}
+	if most := o.Spec.Parallelism; started > 0 && (most != nil && running > int(*most) || after.Suspended || after.Queued != 0 || outcome(after.Phase) != "") {
+		t.Errorf("%d steps start, %d run, in an order that is %s", started, running, after.Phase)
+	}
+}
+
+// needsOf is what a step directly needs, as the user's documentation has it; nothing if its name is not its own.
+func needsOf(spec *v1alpha1.WorkOrderSpec, name string) (needs []string) {
+	found := 0
+	for i, step := range slices.Concat(spec.Steps, spec.Finally) {
+		if step.Name != name {
+			continue
+		}
+		switch found++; {
+		case i >= len(spec.Steps):
+		case spec.Strategy == v1alpha1.StrategyGraph:
+			needs = step.DependsOn
+		case i > 0:
+			needs = []string{spec.Steps[i-1].Name}
+		}
+	}
+	if found > 1 {
+		return nil
+	}
+	return needs
 }
 
 // checkTexts checks that what is said is fit to be shown, and short enough to be kept. What a status said before that no
@@ -255,7 +367,8 @@ func checkEffects(t *testing.T, o *v1alpha1.WorkOrder, w World, now time.Time, e
 		}
 	}
 	for _, start := range e.Create {
-		if _, found := w.Pods[start.Attempt]; found || !running[start.Attempt] || o.Status.Suspended || o.Status.Cancelled || o.DeletionTimestamp != nil {
+		ending := (o.Status.Cancelled || o.Status.Expired) && !start.Status.Finally
+		if _, found := w.Pods[start.Attempt]; found || !running[start.Attempt] || o.Status.Suspended || ending || start.Status.Removed || o.DeletionTimestamp != nil {
 			t.Errorf("I1: a Pod is made for %v", start.Attempt)
 		}
 		if pod := steppod.Build(o, start.Spec, start.Status, start.Inputs); len(pod.Spec.Containers) != 1 {
@@ -277,8 +390,11 @@ func checkEffects(t *testing.T, o *v1alpha1.WorkOrder, w World, now time.Time, e
 			t.Errorf("I2: the Pod of %v is let go before its result is saved", pod.Attempt)
 		}
 	}
-	if len(e.Delete) > 0 && outcome(o.Status.Phase) == "" {
-		t.Error("Pods of an order that has not finished are deleted")
+	if outcome(o.Status.Phase) == "" && (len(e.Delete) > 0 || e.DeleteOrder) {
+		t.Error("an order that has not finished is deleted, or its Pods are")
+	}
+	if ttl := o.Spec.TTLSecondsAfterFinished; e.DeleteOrder && (ttl == nil || now.Before(o.Status.CompletionTime.Add(time.Duration(*ttl)*time.Second))) {
+		t.Error("an order is deleted that is to be kept")
 	}
 }
 
@@ -291,27 +407,81 @@ func asJSON(t *testing.T, value any) string {
 	return string(encoded)
 }
 
-// TestTheFuzzersOrdersComeToEverything shows that what FuzzNext begins with reaches every kind of event, or it would show
-// little.
+// TestTheFuzzersOrdersComeToEverything shows that what FuzzNext begins with reaches every kind of event, every reason of a
+// rewind and every state of a step, or it would show little.
 func TestTheFuzzersOrdersComeToEverything(t *testing.T) {
-	met := map[v1alpha1.EventType]int{}
-	for seed := range uint64(4000) {
-		d := &draws{random(seed)}
-		o := d.order(t)
-		w := d.world(o)
-		for next := Next(o, w, at(0)); next != nil; next = Next(o, w, at(0)) {
-			met[next.Event.Type]++
-			o.Status = next.Status
-		}
+	met := map[string]int{}
+	for seed := range uint64(2000) {
+		play(t, random(seed), func(o *v1alpha1.WorkOrder, w World, now time.Time, _ bool) {
+			for next := Next(o, w, now); next != nil; next = Next(o, w, now) {
+				note(met, o, next)
+				o.Status = next.Status
+			}
+		})
 	}
 	t.Log(met)
+	expected := []string{
+		"several run", "a finished order is rewound", "an assigned epoch is started", "a step is removed", "finally runs after a cancel",
+	}
 	for _, kind := range []v1alpha1.EventType{
 		v1alpha1.EventAccepted, v1alpha1.EventSpecRejected, v1alpha1.EventSpecObserved, v1alpha1.EventSuspended, v1alpha1.EventResumed,
+		v1alpha1.EventQueued, v1alpha1.EventAdmitted, v1alpha1.EventDeadlineExceeded,
 		v1alpha1.EventCancelling, v1alpha1.EventSucceeded, v1alpha1.EventFailed, v1alpha1.EventCancelled,
-		v1alpha1.EventStepSucceeded, v1alpha1.EventStepFailed, v1alpha1.EventStepCancelled, v1alpha1.EventStepWaiting, v1alpha1.EventStepRunning, v1alpha1.EventRewound,
+		v1alpha1.EventStepSucceeded, v1alpha1.EventStepFailed, v1alpha1.EventStepSkipped, v1alpha1.EventStepCancelled,
+		v1alpha1.EventStepWaiting, v1alpha1.EventStepRunning, v1alpha1.EventRewound,
 	} {
-		if met[kind] < 5 {
-			t.Errorf("%s happens %d times: too seldom to show anything", kind, met[kind])
+		expected = append(expected, string(kind))
+	}
+	for _, reason := range []v1alpha1.RewindReason{
+		v1alpha1.RewindFailed, v1alpha1.RewindDisrupted, v1alpha1.RewindSpecChanged, v1alpha1.RewindRequested, v1alpha1.RewindGap,
+	} {
+		expected = append(expected, "rewind: "+string(reason))
+	}
+	for _, phase := range []v1alpha1.StepPhase{v1alpha1.StepBackoff, v1alpha1.StepSkipped, v1alpha1.StepBlocked, v1alpha1.StepCancelled} {
+		expected = append(expected, "becomes "+string(phase))
+	}
+	for _, what := range expected {
+		if met[what] < 5 {
+			t.Errorf("%s: happens %d times: too seldom to show anything", what, met[what])
 		}
+	}
+}
+
+// note counts what a transition shows.
+func note(met map[string]int, o *v1alpha1.WorkOrder, next *Transition) {
+	met[string(next.Event.Type)]++
+	if rewind := next.Event.Rewind; rewind != nil {
+		met["rewind: "+string(rewind.Reason)]++
+	}
+	if outcome(o.Status.Phase) != "" && outcome(next.Status.Phase) == "" {
+		met["a finished order is rewound"]++
+	}
+	was, running := byName(o.Status.Steps), 0
+	for i := range next.Status.Steps {
+		step := &next.Status.Steps[i]
+		if step.Phase == v1alpha1.StepRunning {
+			running++
+		}
+		old := was[step.Name]
+		if old == nil {
+			continue
+		}
+		if old.Phase != step.Phase {
+			met["becomes "+string(step.Phase)]++
+		}
+		if step.Removed && !old.Removed {
+			met["a step is removed"]++
+		}
+		if step.Phase == v1alpha1.StepRunning && old.Phase == v1alpha1.StepPending {
+			switch {
+			case old.Epoch > 0:
+				met["an assigned epoch is started"]++
+			case step.Finally && next.Status.Cancelled:
+				met["finally runs after a cancel"]++
+			}
+		}
+	}
+	if running > 1 {
+		met["several run"]++
 	}
 }
