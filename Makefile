@@ -140,9 +140,8 @@ test-envtest: ## Run the tests that need an API server
 		KUBEBUILDER_ASSETS=$$($(CLUSTER) assets)
 	fi
 	export KUBEBUILDER_ASSETS
-	# The reliability rows take minutes and are run by hand: go test ./hack/reliability
-	packages=$$($(uses_envtest) | grep -v -e /hack/e2e -e '/hack/reliability$$')
-	go test $$packages
+	packages=$$($(uses_envtest) | grep -v /hack/e2e)
+	go test -timeout=20m $$packages
 
 .PHONY: test-e2e
 test-e2e: ## Run the tests on a real node: on one that is up, or on one of their own

@@ -84,8 +84,8 @@ func (l *ledger) starts() []string {
 	return starts
 }
 
-// runs are the attempts that started, with their ends, as the laws are told of them. A run without an end was killed,
-// or goes on.
+// runs are the attempts that started, with their ends, as the laws are told of them. A run without an end goes on; or it
+// was killed, which shows when the next one found itself alone.
 func (l *ledger) runs() []node.Run {
 	GinkgoHelper()
 	// Ends are read first: one that is written meanwhile must not be without its start.
@@ -103,12 +103,21 @@ func (l *ledger) runs() []node.Run {
 				run.Message = message
 			}
 		}
+		for i := range runs {
+			before := &runs[i]
+			if before.OrderUID == run.OrderUID && before.Step == run.Step && before.Ended.IsZero() && words[3] == "alone" {
+				before.Ended, before.ExitCode = run.Started, exitKilled
+			}
+		}
 		runs = append(runs, run)
 	}
 	return runs
 }
 
-// lines are the words of each line of a file of the ledger; the fifth is what is left of the line.
+// exitKilled is what becomes of a process that is killed before it can say anything.
+const exitKilled = 137
+
+// lines are the words of each line of a file of the ledger; the fifth, if there is one, is what is left of the line.
 func (l *ledger) lines(file string) [][]string {
 	GinkgoHelper()
 	content, err := os.ReadFile(filepath.Join(l.folder, file))

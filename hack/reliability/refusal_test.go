@@ -28,6 +28,8 @@ type refused struct {
 	name string
 	// code is what the order says of it; empty if the refusal holds up nothing, or is of the very status that would say so.
 	code v1alpha1.ErrorCode
+	// outlast says that work goes on meanwhile, for longer than the refusal lasts.
+	outlast bool
 	// pod is what is special about the order's Pods.
 	pod *v1alpha1.PodSettings
 	// impose brings the reason about, and lift takes it away again.
@@ -221,7 +223,7 @@ func (l *lane) allow(ctx context.Context, but string) error {
 // withdrawn is the right to write a resource, taken away.
 func withdrawn(what string, code v1alpha1.ErrorCode) refused {
 	return refused{
-		name: "no-right-to-" + strings.ReplaceAll(what, "/", "-"), code: code,
+		name: "no-right-to-" + strings.ReplaceAll(what, "/", "-"), code: code, outlast: what == "progressevents",
 		impose: func(ctx context.Context, l *lane) error {
 			if err := l.allow(ctx, what); err != nil || what != "pods" {
 				return err
@@ -251,8 +253,8 @@ func (f *refused) meet(ctx context.Context, l *lane, during time.Duration) []str
 		return []string{err.Error()}
 	}
 	last := step("second")
-	if f.code == "" {
-		last = step("second", "--duration="+(during+firstPause).String()) // It outlasts a refusal that holds up nothing.
+	if f.outlast {
+		last = step("second", "--duration="+(during+firstPause).String())
 	}
 	order, err := l.submit(ctx, v1alpha1.WorkOrderSpec{Pod: f.pod, Steps: []v1alpha1.Step{step("first", "--output=done"), last}})
 	if err == nil && f.code != "" {

@@ -3,6 +3,7 @@ package reliability
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +20,7 @@ import (
 	"workorders.dev/operator/controllers/steppod"
 	"workorders.dev/operator/hack/reliability/node"
 	"workorders.dev/operator/hack/reliability/proxy"
+	"workorders.dev/operator/hack/reliability/report"
 )
 
 // The resources that the operator watches.
@@ -47,11 +50,14 @@ type past struct {
 	resources     []string
 	// meanwhile, if there is one, is run before the successor starts.
 	meanwhile func()
+	// during is for how long after its lists it is blind.
+	during time.Duration
 }
 
 // restart is the script of that.
 func (p past) restart(l *lane) proxy.Script {
 	old := map[string][]byte{}
+	var killed atomic.Bool
 	return func(call *proxy.Call) (fault proxy.Fault) {
 		if call.Number > 0 && call.Number == max(p.write-p.before, 1) {
 			fault.Before = func() {
@@ -64,14 +70,20 @@ func (p past) restart(l *lane) proxy.Script {
 			fault.Name, fault.Drop, fault.After = "restart-in-the-past", true, func() {
 				for _, resource := range p.resources {
 					l.proxy().Replay(resource, old[resource])
-					time.AfterFunc(2*blind, func() { l.proxy().Replay(resource, nil) })
+					l.proxy().Freeze(resource)
 				}
-				freezeFor(l.proxy(), p.resources, 2*blind)
+				killed.Store(true)
 				if p.meanwhile != nil {
 					p.meanwhile()
 				}
 				l.operator().kill()
 			}
+		}
+		if killed.Load() && call.Verb == "list" && slices.Contains(p.resources, call.Resource) {
+			time.AfterFunc(p.during, func() {
+				l.proxy().Replay(call.Resource, nil)
+				l.proxy().Thaw(call.Resource)
+			})
 		}
 		return fault
 	}
@@ -86,7 +98,7 @@ func afterCleanUp(ctx context.Context, l *lane) []string {
 	made := make(chan struct{})
 	var order *v1alpha1.WorkOrder
 	var failure error
-	script := past{write: 11, before: 5, resources: blindnesses["both"], meanwhile: func() {
+	script := past{write: 11, before: 5, resources: blindnesses["both"], during: 10 * blind, meanwhile: func() {
 		<-made
 		pod := steppod.Name(order.Name, order.UID, order.Spec.Steps[1].Name, 1)
 		failure = l.cluster.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: pod}}, client.GracePeriodSeconds(0))
@@ -108,13 +120,39 @@ func afterCleanUp(ctx context.Context, l *lane) []string {
 var oldLists = []string{"KUBE_FEATURE_WatchListClient=false"}
 
 // sample is each nth of a list in a quick run, and all of it in a full one.
-func sample[T any](list []T, nth int) (chosen []T) {
-	for i, item := range list {
-		if i%either(1, nth) == 0 {
-			chosen = append(chosen, item)
-		}
+func sample[T any](list []T, nth int) []T { return eachNth(list, either(1, nth)) }
+
+func eachNth[T any](list []T, nth int) (chosen []T) {
+	for i := 0; i < len(list); i += nth {
+		chosen = append(chosen, list[i])
 	}
 	return chosen
+}
+
+// stale are journeys on which the operator's caches are stale from each of those writes on.
+func stale(row string, undisturbed calm, writes []proxy.Call) (trials []trial) {
+	for _, write := range writes {
+		for what, resources := range blindnesses {
+			at := func(how string) string { return fmt.Sprintf("%s/%s/%s-%s", row, write.String(), how, what) }
+			trials = append(trials, trial{name: at("freeze"), run: func(ctx context.Context, l *lane) []string {
+				freeze := proxy.Fault{Name: "freeze", After: func() { freezeFor(l.proxy(), resources, blind) }}
+				record, violations := travel(ctx, l, proxy.At(write.Description(), write.Nth, freeze))
+				return append(violations, undisturbed.differs(record)...)
+			}}, trial{name: at("old"), run: func(ctx context.Context, l *lane) []string {
+				record, violations := travel(ctx, l, past{write: write.Number, before: 4, resources: resources, during: blind}.restart(l))
+				return append(violations, undisturbed.differs(record)...)
+			}})
+		}
+	}
+	return trials
+}
+
+// forgetful is an operator that remembers nothing of its own writes, on which nothing rests.
+func forgetful() []change {
+	return []change{
+		{"main.go", "	wait := true\n", "	wait := false\n"},
+		{"controllers/memory.go", "	return len(known.writes) > 0\n", "	return false\n"},
+	}
 }
 
 var _ = Describe("R3: a stale cache", func() {
@@ -122,21 +160,17 @@ var _ = Describe("R3: a stale cache", func() {
 		r := begin("R3", "write points × blindnesses")
 		r.env = oldLists
 		undisturbed := travelCalmly(ctx)
-		trials := []trial{{name: cleanedUp, run: afterCleanUp}}
-		for _, write := range sample(undisturbed.writes, 8) {
-			for what, resources := range blindnesses {
-				at := func(how string) string { return fmt.Sprintf("R3/%s/%s-%s", write.String(), how, what) }
-				trials = append(trials, trial{name: at("freeze"), run: func(ctx context.Context, l *lane) []string {
-					freeze := proxy.Fault{Name: "freeze", After: func() { freezeFor(l.proxy(), resources, blind) }}
-					record, violations := travel(ctx, l, proxy.At(write.Description(), write.Nth, freeze))
-					return append(violations, undisturbed.differs(record)...)
-				}}, trial{name: at("old"), run: func(ctx context.Context, l *lane) []string {
-					record, violations := travel(ctx, l, past{write: write.Number, before: 4, resources: resources}.restart(l))
-					return append(violations, undisturbed.differs(record)...)
-				}})
-			}
+		r.try(ctx, append(stale("R3", undisturbed, sample(undisturbed.writes, 8)), trial{name: cleanedUp, run: afterCleanUp})...)
+		if report.Full() {
+			directory, err := os.MkdirTemp("", "reliability-")
+			Expect(err).NotTo(HaveOccurred())
+			DeferCleanup(os.RemoveAll, directory)
+			r.binary, err = buildVariant(ctx, directory, forgetful()...)
+			Expect(err).NotTo(HaveOccurred())
+			before := r.cases
+			r.try(ctx, stale("R3/without read-your-writes", undisturbed, eachNth(undisturbed.writes, 3))...)
+			r.note("%d of them without read-your-writes", r.cases-before)
 		}
-		r.try(ctx, trials...)
 		r.end()
 	}, NodeTimeout(30*time.Minute))
 })

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -72,8 +73,19 @@ func (a attempt) seed() uint64 {
 	return hash.Sum64()
 }
 
-// appendStart adds the line by which a test counts starts.
-func appendStart(path string, a attempt) error { return appendLine("start", path, a) }
+// appendStart adds the line by which a test counts starts, and knows whether two attempts of a step ran at the same time.
+// The lock that it returns goes with the process, however that ends: it is to be kept until then.
+func appendStart(path string, a attempt) (lock *os.File, err error) {
+	lock, err = os.OpenFile(fmt.Sprintf("%s-%s-%s", path, a.uid, a.step), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("there is no lock beside the start ledger: give --start-ledger a folder that can be written (%w)", err)
+	}
+	company := "alone"
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		company = "beside"
+	}
+	return lock, appendLine("start", path, a, company)
+}
 
 // appendEnd adds the line by which a test knows what ran beside what, and what was said of it to the kubelet.
 func appendEnd(path string, a attempt, code int, message string) error {

@@ -41,10 +41,12 @@ func run(args []string, getenv func(string) string, out io.Writer, signals <-cha
 	}
 	// The ledger comes before any other effect: it is the witness of a start, also of one that is killed at once.
 	if options.ledger != "" {
-		if err := appendStart(options.ledger, attempt); err != nil {
+		lock, err := appendStart(options.ledger, attempt)
+		if err != nil {
 			fmt.Fprintln(out, err)
 			return exitUsage
 		}
+		defer lock.Close()
 	}
 
 	logger := log.New(out, "", log.LstdFlags|log.Lmsgprefix)

@@ -144,7 +144,7 @@ func TestLedgersGetOneLineAStartAndOneAnEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for ledger, want := range map[string][]string{
-		starts: {"uid-1/implement/1 " + host + " TIME", "uid-1/implement/2 " + host + " TIME"},
+		starts: {"uid-1/implement/1 " + host + " TIME alone", "uid-1/implement/2 " + host + " TIME alone"},
 		ends: {
 			"uid-1/implement/1 " + host + ` TIME 3 "asked to fail by --fail-epochs=1"`,
 			"uid-1/implement/2 " + host + ` TIME 0 "a \"b\"\nc"`,
@@ -168,6 +168,30 @@ func TestLedgersGetOneLineAStartAndOneAnEnd(t *testing.T) {
 			t.Errorf("the ledger holds %q; want %q", got, want)
 		}
 	}
+}
+
+func TestLedgerTellsWhenTwoAttemptsRunAtTheSameTime(t *testing.T) {
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	start := func(step string, epoch int64, want string) *os.File {
+		lock, err := appendStart(ledger, attempt{uid: "uid-1", step: step, epoch: epoch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(ledger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := strings.Fields(string(content))
+		if got := words[len(words)-1]; got != want {
+			t.Errorf("%s in epoch %d starts %s, want %s", step, epoch, got, want)
+		}
+		return lock
+	}
+	first := start("plan", 1, "alone")
+	start("commit", 1, "alone").Close()
+	start("plan", 2, "beside").Close()
+	first.Close()
+	start("plan", 3, "alone").Close()
 }
 
 func TestLedgerThatCannotBeWrittenStopsTheStep(t *testing.T) {

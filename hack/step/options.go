@@ -44,7 +44,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.exitCode, "exit-code", 1, "the exit code of a failure, from 1 to 255")
 	flags.StringVar(&o.output, "output", "", "left behind as the termination message on success")
 	flags.StringVar(&o.terminationLog, "termination-log", defaultTerminationLog, "the file for the termination message")
-	flags.StringVar(&o.ledger, "start-ledger", "", "append one line to this file at the start: UID/STEP/EPOCH HOSTNAME TIME")
+	flags.StringVar(&o.ledger, "start-ledger", "", "append one line to this file at the start: UID/STEP/EPOCH HOSTNAME TIME and alone, or beside if another attempt of the step still runs")
 	flags.StringVar(&o.ends, "end-ledger", "", "append one line to this file at the end: UID/STEP/EPOCH HOSTNAME TIME EXIT-CODE MESSAGE")
 
 	err := flags.Parse(args)
