@@ -65,6 +65,8 @@ func (t *turn) settleStep(index int, end *steppod.End) *Transition {
 	case step.Epoch >= steppod.MaxEpoch:
 		return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed,
 			fmt.Sprintf("failed: %s; %d epochs are the most a step can have", reason(end), int64(steppod.MaxEpoch)))
+	case end.Verdict == steppod.Stopped && end.Code == v1alpha1.CodeLost:
+		return t.retry(index, end, 0, "interrupted: "+reason(end)+"; it is to run again, and does")
 	case end.Verdict == steppod.Stopped && end.Code != v1alpha1.CodeTimeout:
 		return t.retry(index, end, 0, "stopped: "+reason(end)+"; starts again")
 	case end.Verdict == steppod.Disrupted && step.Disruptions < policy.disruptionLimit:

@@ -49,7 +49,11 @@ func (t *turn) end(step *v1alpha1.StepStatus) *steppod.End {
 	switch {
 	case end == nil:
 		return nil
-	case outdated(&report, step) && end.Code != v1alpha1.CodeLost: // One that is lost may run still.
+	case end.Code == v1alpha1.CodeLost && (t.rerun.holds(step.Name) || outdated(&report, step)):
+		lost := *end // It may run still, so nobody may say that it was stopped. But it counts against no budget.
+		lost.Verdict = steppod.Stopped
+		return &lost
+	case outdated(&report, step):
 		return with(end, steppod.StoppedFor(v1alpha1.CodeSuperseded)) // It did what was not asked for.
 	case end.Verdict == steppod.Stopped && unwanted != "":
 		return with(end, steppod.StoppedFor(unwanted))

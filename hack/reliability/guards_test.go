@@ -25,7 +25,10 @@ type guard struct {
 }
 
 // guards are those for which there is a case here; the model in controllers/internal/model has others.
-func guards() []guard {
+func guards() []guard { return append(guardsOfTheLog(), guardsOfPods()...) }
+
+// guardsOfTheLog are those that keep the log and the status together, and know a Pod for the order's own.
+func guardsOfTheLog() []guard {
 	return []guard{
 		{
 			name: "the resourceVersion on the save", operators: 2, by: lateSave, run: late(lateSave), law: "I8: ",
@@ -76,6 +79,12 @@ func guards() []guard {
 			name: "the order is read live before anything is done to Pods", by: cleanedUp, run: afterCleanUp, law: "I1: ",
 			changes: []change{{"controllers/act.go", "if !saved && !effects.Empty() {", "if !saved && len(effects.Create) > 1000 {"}},
 		},
+	}
+}
+
+// guardsOfPods are those that keep a Pod's result and its name.
+func guardsOfPods() []guard {
+	return []guard{
 		{
 			name: "a finalizer holds a Pod until its result is saved", by: "R4/a-pod-in-a-gap", run: podInAGap, law: "I1: ",
 			changes: []change{{"controllers/steppod/build.go", "pod.Finalizers = []string{Finalizer}", "pod.Finalizers = nil"}},

@@ -107,6 +107,7 @@ func (m *machine) draw(t *rapid.T, w *world) action {
 		if rapid.Bool().Draw(t, "newest") {
 			only(func(a action) bool { return int(a.a) == len(w.orders)-1 && int(a.b) == len(w.podSets)-1 })
 		}
+	default: // Every one of them is as good.
 	}
 	return rapid.SampledFrom(actions).Draw(t, "action")
 }
