@@ -14,12 +14,15 @@ import (
 // What the laws say of clocks: something for which the operator waits may come earlier or later by as much as two clocks
 // are apart, and by no more. The API server's clock is the true one.
 
+// widest is by how many seconds two readings of clocks, made at the same time, could ever differ.
+func (w *world) widest() int32 { return w.fastest - w.slowest }
+
 // notBefore checks that it is not too early for something, by the true time.
 func (s *step) notBefore(due time.Time, what, whose string) { s.early(due.Sub(s.now()), what, whose) }
 
 func (s *step) early(by time.Duration, what, whose string) {
-	if by > time.Duration(s.world.widest)*time.Second {
-		s.breach("R9: %s %s %s too early, and clocks are at most %d s apart", whose, what, by, s.world.widest)
+	if by > time.Duration(s.world.widest())*time.Second {
+		s.breach("R9: %s %s %s too early, and clocks are at most %d s apart", whose, what, by, s.world.widest())
 	}
 }
 
@@ -69,7 +72,7 @@ func (m *machine) overdue(w *world) string {
 		step := &order.Status.Steps[i]
 		due, known := m.ghosts.values[w.truth].Due[attempt(order.UID, step.Name, step.Epoch)]
 		// A tenth more to keep orders apart, and whole seconds.
-		if late := w.seconds - due; known && step.Phase == v1alpha1.StepBackoff && late > 60/10+2+w.widest {
+		if late := w.seconds - due; known && step.Phase == v1alpha1.StepBackoff && late > 60/10+2+w.widest() {
 			return step.Name + " should long have started again"
 		}
 	}
@@ -94,7 +97,7 @@ func (s *step) cleaned(pod *corev1.Pod) {
 		return
 	}
 	s.notBefore(order.Status.CompletionTime.Add(plan.PodRetention), "is cleaned up", "Pod "+pod.Name)
-	if s.world.widest > 0 {
+	if s.world.widest() > 0 {
 		s.freed(attemptOf(pod))
 	}
 }

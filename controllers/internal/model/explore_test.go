@@ -25,11 +25,12 @@ type exploration struct {
 	from, to []int32
 	// rest are the states in which nothing more happens by itself.
 	rest []int32
-	// faulty counts the transitions in which something goes wrong, and states which way of looking at them is met.
+	// faulty counts the transitions in which something goes wrong.
 	faulty int
-	// ends are the different ways in which the order ends; met are the states as others than the controllers see them. They
-	// are kept if somebody wants to compare them.
+	// ends are the different ways in which the order ends; met are the states as others than the controllers see them, if
+	// somebody wants to compare them.
 	ends, met map[string]bool
+	projected map[[3]int32]bool
 	// left is how many states were found and not looked at.
 	left int
 	// broken is the first breach, and way leads there.
@@ -39,9 +40,13 @@ type exploration struct {
 
 // explore visits every state, up to most of them.
 func explore(s setup, most int) *exploration {
-	e := &exploration{machine: newMachine(s), seen: map[[16]byte]int32{}, ends: map[string]bool{}}
+	e := newExploration(s)
 	e.run(most)
 	return e
+}
+
+func newExploration(s setup) *exploration {
+	return &exploration{machine: newMachine(s), seen: map[[16]byte]int32{}, ends: map[string]bool{}}
 }
 
 func (e *exploration) run(most int) {
@@ -72,8 +77,8 @@ func (e *exploration) add(w *world, parent int32, by action) (int32, bool) {
 	}
 	n := int32(len(e.parents))
 	e.seen[d] = n
-	if e.met != nil {
-		e.met[e.projection(w)] = true
+	if objects := [...]int32{w.order, w.pods, w.truth}; e.met != nil && !e.projected[objects] {
+		e.projected[objects], e.met[e.projection(w)] = true, true
 	}
 	depth := int32(0)
 	if n > 0 {
@@ -123,8 +128,8 @@ func (e *exploration) atRest(w world) string {
 			return "nobody looks again, though there is to be done: " + asked
 		}
 	}
-	if e.setup.waits > 0 {
-		after, fault := e.calmDown(w, &[]action{})
+	if e.setup.waits > 0 || *e.setup.order.Spec.Retry.Backoff.InitialSeconds > 0 {
+		after, fault := e.scratch().calmDown(w, &[]action{})
 		if w = after; fault != "" {
 			return fault
 		}
@@ -132,7 +137,15 @@ func (e *exploration) atRest(w world) string {
 	if order := e.order(w.order); order != nil {
 		e.ends[endOf(order)] = true
 	}
-	return e.afterwards(w)
+	return e.scratch().afterwards(w)
+}
+
+// scratch is a machine that finds things out without keeping them: what happens long after matters to one state only.
+func (m *machine) scratch() *machine {
+	other, process := *m, *m.process
+	process.turns = newTable[*turn]()
+	other.process, other.patches = &process, map[patching]patched{}
+	return &other
 }
 
 // unseen is what a controller would do if it looked, though nothing wakes it.
@@ -181,7 +194,7 @@ func (m *machine) afterwards(w world) string {
 		}
 		return fmt.Sprintf("the order is %s", before.Status.Phase)
 	}
-	w.seconds += int32((plan.PodRetention + time.Minute).Seconds()) + w.widest
+	w.seconds += int32((plan.PodRetention + time.Minute).Seconds()) + w.widest()
 	for round := 0; ; round++ {
 		key := m.key(&w)
 		for who := range int8(m.setup.actors) {

@@ -205,12 +205,6 @@ func (s *step) moved(order *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
 	}
 }
 
-// sameResult says whether two entries tell of the same end; whether the step was edited since is not part of it.
-func sameResult(was, is v1alpha1.StepStatus) bool {
-	was.Outdated, was.SpecHash = is.Outdated, is.SpecHash
-	return equality.Semantic.DeepEqual(was, is)
-}
-
 // result checks a result that was just saved: it is that of the attempt's own Pod.
 func (s *step) result(order *v1alpha1.WorkOrder, step *v1alpha1.StepStatus) {
 	a, g := attempt(order.UID, step.Name, step.Epoch), s.ghost()
@@ -304,6 +298,12 @@ func unlikeFold(order *v1alpha1.WorkOrder, events []v1alpha1.ProgressEvent) stri
 		}
 	}
 	return ""
+}
+
+// sameResult says whether two entries tell of the same end; whether the step was edited since is not part of it.
+func sameResult(was, is v1alpha1.StepStatus) bool {
+	was.Outdated, was.SpecHash = is.Outdated, is.SpecHash
+	return equality.Semantic.DeepEqual(was, is)
 }
 
 // needed is what the step at i of a sequence needs: the one before it.

@@ -139,9 +139,5 @@ func (s *step) setClock(a action) {
 	s.tell("the clock of controller %c is set to %d seconds ahead", 'A'+a.who, a.a)
 	s.world.left.jumps--
 	s.world.actors[a.who].ahead = int32(a.a)
-	least, most := int32(0), int32(0)
-	for i := range s.world.actors {
-		least, most = min(least, s.world.actors[i].ahead), max(most, s.world.actors[i].ahead)
-	}
-	s.world.widest = max(s.world.widest, most-least)
+	s.world.slowest, s.world.fastest = min(s.world.slowest, int32(a.a)), max(s.world.fastest, int32(a.a))
 }

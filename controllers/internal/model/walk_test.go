@@ -49,7 +49,7 @@ func TestWhateverHappensTheLawsHoldAndTheOrderComesToRest(t *testing.T) {
 				t.Fatalf("%v\n%s\nto see it again, with the seed that rapid prints: go test ./controllers/internal/model -run Whatever -rapid.seed=", s.broken, m.trace(way))
 			}
 		}
-		if w.widest > 0 {
+		if w.widest() > 0 {
 			met.clocks++
 		}
 		if m.setup.rewrites > 0 {
@@ -185,7 +185,7 @@ func (m *machine) calmDown(w world, way *[]action) (world, string) {
 				continue
 			}
 			// Nothing is waited for longer than for a Pod to start.
-			if order := m.order(w.order); order == nil || order.Status.CompletionTime != nil || m.setup.forged || w.seconds-changed > longWhile+60+w.widest {
+			if order := m.order(w.order); order == nil || order.Status.CompletionTime != nil || m.setup.forged || w.seconds-changed > longWhile+60+w.widest() {
 				return w, m.afterForgery(w)
 			}
 			if late := m.overdue(&w); late != "" {

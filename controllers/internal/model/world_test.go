@@ -82,10 +82,10 @@ type world struct {
 	orders, podSets []int32
 	truth           int32
 	seconds         int32
-	// widest is by how much two clocks were ever apart.
-	widest int32
-	actors [2]actor
-	left   budget
+	// slowest and fastest are how far the clocks were ever behind and ahead of the API server's.
+	slowest, fastest int32
+	actors           [2]actor
+	left             budget
 
 	refuseEvents, refusePods, refuseSeals bool
 }
@@ -123,7 +123,7 @@ func (m *machine) start() world {
 	for i := range s.world.actors {
 		s.world.actors[i] = actor{memory: noMemory, ahead: int32(i) * m.setup.skew, due: m.setup.wakes}
 	}
-	s.world.widest = max(m.setup.skew, -m.setup.skew)
+	s.world.slowest, s.world.fastest = min(m.setup.skew, 0), max(m.setup.skew, 0)
 	s.world.left = budget{
 		faults: m.setup.faults, deletions: m.setup.deletions, failures: m.setup.failures, edits: int8(len(m.setup.edits)),
 		rewrites: m.setup.rewrites, jumps: m.setup.jumps, waits: m.setup.waits, recreations: m.setup.recreations,
@@ -165,7 +165,7 @@ func (m *machine) key(w *world) string {
 		}
 		b = append(b, bits)
 	}
-	for _, n := range [...]int32{w.order, w.pods, w.events, w.truth, w.seconds, w.widest, int32(len(w.orders)), int32(len(w.podSets))} {
+	for _, n := range [...]int32{w.order, w.pods, w.events, w.truth, w.seconds, w.slowest, w.fastest, int32(len(w.orders)), int32(len(w.podSets))} {
 		number(n)
 	}
 	for _, n := range w.orders {
