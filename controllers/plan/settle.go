@@ -65,10 +65,8 @@ func (t *turn) settleStep(index int, end *steppod.End) *Transition {
 	case step.Epoch >= steppod.MaxEpoch:
 		return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed,
 			fmt.Sprintf("failed: %s; %d epochs are the most a step can have", reason(end), int64(steppod.MaxEpoch)))
-	case end.Verdict == steppod.Stopped && end.Code == v1alpha1.CodeLost:
-		return t.retry(index, end, 0, "interrupted: "+reason(end)+"; it is to run again, and does")
 	case end.Verdict == steppod.Stopped && end.Code != v1alpha1.CodeTimeout:
-		return t.retry(index, end, 0, "stopped: "+reason(end)+"; starts again")
+		return t.retry(index, end, 0, halted(end))
 	case end.Verdict == steppod.Disrupted && step.Disruptions < policy.disruptionLimit:
 		delay := policy.delay(t.order.UID, step, step.Disruptions)
 		return t.retry(index, end, delay, fmt.Sprintf("interrupted: %s; disruption %d of %d, starts again in %s",
@@ -81,6 +79,14 @@ func (t *turn) settleStep(index int, end *steppod.End) *Transition {
 			reason(end), step.Retries+1, policy.limit, delay.Round(time.Second)))
 	}
 	return t.record(v1alpha1.EventStepFailed, index, end, v1alpha1.StepFailed, "failed: "+reason(end))
+}
+
+// halted is what is said of an attempt that ended as the step is to run again.
+func halted(end *steppod.End) string {
+	if end.Code == v1alpha1.CodeLost {
+		return "interrupted: " + reason(end) + "; starts again" // Nobody stopped it.
+	}
+	return "stopped: " + reason(end) + "; starts again"
 }
 
 // parting is what is said of an attempt that ended badly in an order that is being ended.
