@@ -15,7 +15,7 @@ IMAGES     := operator=. step=hack/step
 LIKE_CLUSTER := CGO_ENABLED=0 GOFLAGS="$${GOFLAGS:-} -trimpath"
 CRD_LIMIT_KIB := 250
 # Which of the end-to-end tests are run; those that kill parts of the cluster only by `make test-outage`.
-E2E_LABELS ?= !outage
+E2E_LABELS ?= !outage && !graph
 
 # How much of `make reliability` is run: all cases or a sample of them, and which parts. Only a whole run writes the document.
 RELIABILITY ?= full

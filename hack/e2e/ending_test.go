@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"os"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -22,7 +23,7 @@ func withFinally() v1alpha1.WorkOrderSpec {
 	}
 }
 
-var _ = Describe("The end of an order", func() {
+var _ = Describe("The end of an order", Label("graph"), func() {
 	It("by its deadline: what runs is stopped, finally runs, and the order has failed", func(ctx SpecContext) {
 		spec := withFinally()
 		spec.ActiveDeadlineSeconds = pointer(int64(4))
@@ -65,7 +66,7 @@ var _ = Describe("The end of an order", func() {
 	})
 })
 
-var _ = Describe("A workspace", func() {
+var _ = Describe("A workspace", Label("graph"), func() {
 	It("is shared by the steps of its order, and deleted with it", func(ctx SpecContext) {
 		namespace := newNamespace(ctx, nil)
 		spec := v1alpha1.WorkOrderSpec{
@@ -92,6 +93,8 @@ var _ = Describe("A workspace", func() {
 // provideVolume is what an administrator does where nothing makes volumes by itself.
 func provideVolume(ctx context.Context, order *v1alpha1.WorkOrder) {
 	GinkgoHelper()
+	folder := GinkgoT().TempDir()
+	Expect(os.Chmod(folder, 0o777)).To(Succeed()) // The steps are nobody in particular.
 	volume := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: "workspace-" + order.Namespace},
 		Spec: corev1.PersistentVolumeSpec{
@@ -100,7 +103,7 @@ func provideVolume(ctx context.Context, order *v1alpha1.WorkOrder) {
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 			StorageClassName:              *order.Spec.Workspace.StorageClassName,
 			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{
-				Path: GinkgoT().TempDir(),
+				Path: folder,
 			}},
 		},
 	}

@@ -27,7 +27,7 @@ func kept(ctx context.Context, spec v1alpha1.WorkOrderSpec) (*v1alpha1.WorkOrder
 	return submit(ctx, namespace, "order", spec), book
 }
 
-var _ = Describe("A rewind and an edit of an order that runs", func() {
+var _ = Describe("A rewind and an edit of an order that runs", Label("graph"), func() {
 	It("stops what runs of it, writes its end down, and starts all of it again in one transition", func(ctx SpecContext) {
 		order, book := kept(ctx, three("--duration=3s"))
 		expectRunning(ctx, order, "c")
@@ -63,17 +63,19 @@ var _ = Describe("A rewind and an edit of an order that runs", func() {
 	})
 
 	It("a step that is removed while it runs is stopped; when it comes back its epochs go on", func(ctx SpecContext) {
-		order, book := kept(ctx, three("--duration=3s"))
+		spec := three("--duration=3s")
+		spec.Steps = append(spec.Steps, step("d", "--duration=100ms"))
+		order, book := kept(ctx, spec)
 		expectRunning(ctx, order, "c")
 		whole := order.Spec.DeepCopy()
 		without := order.Spec.DeepCopy()
-		without.Suspend, without.Steps = true, without.Steps[:2]
+		without.Suspend, without.Steps = true, append(without.Steps[:2:2], without.Steps[3]) // So that it does not end meanwhile.
 		replaceSpec(ctx, order, without)
 		expectStep(ctx, order, "c", And(HaveField("Removed", true), HaveField("Phase", v1alpha1.StepCancelled)))
 		replaceSpec(ctx, order, whole)
 		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
 		Expect(statusOf(order, "c")).To(And(HaveField("Epoch", BeEquivalentTo(2)), HaveField("Removed", false)))
-		Expect(book.starts()).To(ConsistOf("a/1", "b/1", "c/1", "c/2"))
+		Expect(book.starts()).To(ConsistOf("a/1", "b/1", "c/1", "c/2", "d/1"))
 	})
 
 	It("nothing of an order that has finished runs again by an edit", func(ctx SpecContext) {
