@@ -30,12 +30,28 @@ const (
 	podKilled              // its node stops it, as it was told to
 	podDeleted             // somebody deletes it
 	podForced              // ... by force
+	podEvicted             // its node evicts it
 	edited                 // somebody edits the spec
 	removed                // somebody deletes the order, in the mode a
+	recreated              // somebody creates it again
 	collected              // the garbage collector has done something
-	meddled                // somebody else writes, or something else happens: a says what
+	rewritten              // somebody who means no harm writes to the order or to a Pod: a says what
+	clockSet               // the clock of a controller is set: a seconds ahead
+	timePasses             // a seconds
+	meddled                // something else happens, in random walks only: a says what
+	calms                  // trouble ends
 	kinds
 )
+
+// byItself says whether what an action does happens sooner or later, whatever people do and whatever goes wrong.
+func (k kind) byItself() bool {
+	switch k {
+	case begins, beginsHeld, goesOn, podBinds, podRuns, podEnds, podKilled, collected:
+		return true
+	default:
+		return false
+	}
+}
 
 // fault is what can happen to a request, or to the one who makes it.
 type fault int16
@@ -62,15 +78,21 @@ func init() {
 	set(begins, "operator", (*step).begin)
 	set(beginsHeld, "operator", (*step).beginHeld)
 	set(goesOn, "operator", (*step).goOn)
-	set(podBinds, "node", func(s *step, a action) { s.onPod(a, "gets a node", func(p *corev1.Pod) { p.Spec.NodeName = "node" }) })
+	set(podBinds, "node", (*step).bindPod)
 	set(podRuns, "node", (*step).runPod)
 	set(podEnds, "node", (*step).endPod)
 	set(podKilled, "node", (*step).killPod)
 	set(podDeleted, "user", (*step).userDeletes)
 	set(podForced, "user", (*step).userForces)
+	set(podEvicted, "node", (*step).evict)
 	set(edited, "user", (*step).edit)
 	set(removed, "user", (*step).remove)
+	set(recreated, "user", (*step).recreate)
 	set(collected, "GC", (*step).collect)
+	set(rewritten, "others", (*step).rewriteSomething)
+	set(clockSet, "clock", (*step).setClock)
+	set(timePasses, "clock", (*step).pass)
+	set(calms, "all", (*step).calmDown)
 	set(meddled, "others", func(s *step, a action) { meddlings[a.a](s) })
 }
 
@@ -84,16 +106,31 @@ func (m *machine) choices(w *world) []action {
 	for i, pod := range s.podsOf(w.pods) {
 		list = s.podChoices(list, pod, int16(i))
 	}
-	if order := s.order(w.order); order != nil {
-		if w.left.edits > 0 && order.DeletionTimestamp == nil {
-			list = append(list, action{kind: edited})
-		}
-		if m.setup.removal && !w.left.removed {
-			list = append(list, action{kind: removed, a: background}, action{kind: removed, a: foreground}, action{kind: removed, a: orphaning})
-		}
-	}
+	list = s.peopleChoices(list)
 	if s.garbage() != "" {
 		list = append(list, action{kind: collected})
+	}
+	return s.timeChoices(list)
+}
+
+func (s *step) peopleChoices(list []action) []action {
+	order, left := s.order(s.world.order), s.world.left
+	if order == nil {
+		if left.recreations > 0 {
+			list = append(list, action{kind: recreated})
+		}
+		return list
+	}
+	if left.edits > 0 && order.DeletionTimestamp == nil {
+		list = append(list, action{kind: edited})
+	}
+	if s.setup.removal && !left.removed {
+		list = append(list, action{kind: removed, a: background}, action{kind: removed, a: foreground}, action{kind: removed, a: orphaning})
+	}
+	if left.rewrites > 0 && order.Status.Sequence > 0 {
+		for i := range rewritings {
+			list = append(list, action{kind: rewritten, a: int16(i)})
+		}
 	}
 	return list
 }
@@ -104,17 +141,22 @@ func (s *step) actorChoices(list []action, who int8) []action {
 	case a.turn != 0:
 		list = append(list, action{kind: goesOn, who: who})
 		if s.world.left.faults > 0 && !s.turns.values[a.turn].pending.reads() {
-			for f := refused; f < faults; f++ {
+			first := refused
+			if s.setup.crashes {
+				first = crashBefore
+			}
+			for f := first; f < faults; f++ {
 				list = append(list, action{kind: goesOn, who: who, a: int16(f)})
 			}
 		}
 		return list
 	}
 	var last action
+	idle := s.setup.wakes && !a.due
 	for o := range s.world.orders {
 		for p := range s.world.podSets {
 			next := action{kind: begins, who: who, a: int16(o), b: int16(p)}
-			if s.world.orders[o] != 0 {
+			if s.world.orders[o] != 0 && !idle {
 				list = append(list, next)
 			}
 			last = next
@@ -123,9 +165,9 @@ func (s *step) actorChoices(list []action, who int8) []action {
 	return s.heldChoices(list, last)
 }
 
-// heldChoices are the turns of HeldPodReconciler; they come to something only when an order goes.
+// heldChoices are the turns of HeldPodReconciler; they come to something only when an order goes, or seems to.
 func (s *step) heldChoices(list []action, newest action) []action {
-	if !s.setup.removal {
+	if !s.setup.removal && !s.setup.held {
 		return list
 	}
 	for i, pod := range s.podsOf(s.world.podSets[newest.b]) {
@@ -167,7 +209,7 @@ func (s *step) podChoices(list []action, pod *corev1.Pod, i int16) []action {
 			list = append(list, action{kind: podDeleted, a: i})
 		}
 		if s.setup.force && !ended(pod) && pod.Spec.NodeName != "" {
-			list = append(list, action{kind: podForced, a: i})
+			list = append(list, action{kind: podForced, a: i}, action{kind: podEvicted, a: i})
 		}
 	}
 	return list
@@ -175,7 +217,9 @@ func (s *step) podChoices(list []action, pod *corev1.Pod, i int16) []action {
 
 func (s *step) begin(a action) {
 	actor := &s.world.actors[a.who]
-	actor.order, actor.pods = int32(a.a), int32(a.b)
+	actor.order, actor.pods, actor.began = int32(a.a), int32(a.b), s.world.seconds
+	// What its caches have not shown yet will wake it once more.
+	actor.due = s.setup.wakes && (int(a.a) < len(s.world.orders)-1 || int(a.b) < len(s.world.podSets)-1)
 	s.tell("begins a turn%s", s.behind(actor))
 	actor.turn = s.process.begin(actor.memory, s.clock(a.who), "")
 	s.proceed(a.who)
@@ -192,7 +236,7 @@ func (s *step) behind(a *actor) string {
 
 func (s *step) beginHeld(a action) {
 	actor := &s.world.actors[a.who]
-	actor.order, actor.pods = int32(a.b), int32(len(s.world.podSets)-1)
+	actor.order, actor.pods, actor.began = int32(a.b), int32(len(s.world.podSets)-1), s.world.seconds
 	name := s.podsOf(s.world.podSets[actor.pods])[a.a].Name
 	s.tell("looks after Pod %s", name)
 	actor.turn = s.process.begin(actor.memory, s.clock(a.who), name)
@@ -210,11 +254,11 @@ func (s *step) goOn(a action) {
 	var reply answer
 	switch fault(a.a) {
 	case crashBefore:
-		s.crash(a.who, 0, 0)
+		s.crash(a.who)
 		return
 	case crashAfter:
 		s.guarded(actor, r)
-		s.crash(a.who, 0, 0)
+		s.crash(a.who)
 		return
 	case refused:
 		reply = r.trouble()
@@ -227,34 +271,46 @@ func (s *step) goOn(a action) {
 			s.tell(": %v", reply.err)
 		}
 	}
-	actor.turn = s.reply(actor.turn, reply)
+	actor.turn = s.reply(actor.turn, reply, s.clock(a.who))
 	s.proceed(a.who)
 }
 
-// crash kills a controller and starts it again with an old list: what it remembered is gone, and so is its turn.
-func (s *step) crash(who int8, order, pods int32) {
-	s.world.actors[who] = actor{memory: noMemory, order: order, pods: pods}
+// crash kills a controller and starts it again: what it remembered is gone, and so is its turn. Its first list may be
+// an old one, as any turn's may.
+func (s *step) crash(who int8) {
+	s.world.actors[who] = actor{memory: noMemory, ahead: s.world.actors[who].ahead, due: s.setup.wakes}
 }
 
-// onPod changes the Pod number a.
-func (s *step) onPod(a action, said string, change func(*corev1.Pod)) {
-	pod := s.podsOf(s.world.pods)[a.a].DeepCopy()
+// onPod changes the Pod number a; said says how, and no two changes are said alike. then is what the laws make of it.
+func (s *step) onPod(a action, said string, change func(*corev1.Pod), then ...func(*corev1.Pod)) {
+	n := s.sets.values[s.world.pods][a.a]
 	s.tell("its Pod %s", said)
-	s.tellOf(pod)
-	change(pod)
-	s.setPod(pod)
+	s.tellOf(s.objects.values[n].(*corev1.Pod))
+	after := s.remembered(fmt.Sprint(said, s.world.seconds), n, func() int32 {
+		pod := s.objects.values[n].(*corev1.Pod).DeepCopy()
+		change(pod)
+		pod.ResourceVersion = following(pod.ResourceVersion)
+		return s.put(pod)
+	})
+	for _, look := range then {
+		look(s.objects.values[after].(*corev1.Pod))
+	}
+	s.showPod(after)
 }
 
-func (s *step) container(pod *corev1.Pod, state corev1.ContainerState) {
+func container(pod *corev1.Pod, state corev1.ContainerState) {
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: steppod.ContainerName, State: state}}
+}
+
+func (s *step) bindPod(a action) {
+	s.onPod(a, "gets a node", func(pod *corev1.Pod) { pod.Spec.NodeName = "node" })
 }
 
 func (s *step) runPod(a action) {
 	s.onPod(a, "runs", func(pod *corev1.Pod) {
 		pod.Spec.NodeName, pod.Status.Phase = "node", corev1.PodRunning
-		s.container(pod, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(s.now())}})
-		s.started(pod)
-	})
+		container(pod, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(s.now())}})
+	}, s.started)
 }
 
 func (s *step) endPod(a action) {
@@ -263,17 +319,16 @@ func (s *step) endPod(a action) {
 		code, phase = 1, corev1.PodFailed
 		s.world.left.failures--
 	}
-	s.onPod(a, fmt.Sprintf("ends: %s, exit code %d", phase, code), func(pod *corev1.Pod) { s.exit(pod, phase, "", code) })
+	s.onPod(a, fmt.Sprintf("ends: %s, exit code %d", phase, code), func(pod *corev1.Pod) { s.exit(pod, phase, "", code) }, s.ended)
 }
 
 // exit ends a running container. A Pod that is being deleted is then deleted for good by its node.
 func (s *step) exit(pod *corev1.Pod, phase corev1.PodPhase, reason string, code int32) {
 	if pod.Status.Phase == corev1.PodRunning {
-		s.container(pod, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, FinishedAt: metav1.NewTime(s.now())}})
+		container(pod, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, FinishedAt: metav1.NewTime(s.now())}})
 	}
 	pod.Status.Phase, pod.Status.Reason = phase, reason
-	s.ended(pod)
-	if pod.DeletionTimestamp != nil {
+	if pod.DeletionTimestamp != nil && *pod.DeletionGracePeriodSeconds > 0 {
 		s.markDeleted(pod, 0)
 	}
 }
@@ -285,7 +340,7 @@ func (s *step) killPod(a action) {
 			reason = ""
 		}
 		s.exit(pod, corev1.PodFailed, reason, 143)
-	})
+	}, s.ended)
 }
 
 func (s *step) userDeletes(a action) {
@@ -293,16 +348,23 @@ func (s *step) userDeletes(a action) {
 	s.tell("deletes its Pod")
 	s.tellOf(pod)
 	s.world.left.deletions--
-	s.change(func(g *ghost) { g.Freed[attemptOf(pod)] = true })
+	s.freed(attemptOf(pod))
 	s.deleteGracefully(pod)
 }
 
 func (s *step) userForces(a action) {
 	s.world.left.deletions--
-	s.onPod(a, "is deleted by force", func(pod *corev1.Pod) {
-		s.change(func(g *ghost) { g.Freed[attemptOf(pod)], g.Silent[attemptOf(pod)] = true, true })
-		s.markDeleted(pod, 0)
+	s.onPod(a, "is deleted by force", func(pod *corev1.Pod) { s.markDeleted(pod, 0) }, func(pod *corev1.Pod) {
+		a := attemptOf(pod)
+		s.freed(a)
+		s.change("silent "+a, func(g *ghost) { g.Silent[a] = true })
 	})
+}
+
+// evict is a node that is short of something: the container is killed, and the Pod says so.
+func (s *step) evict(a action) {
+	s.world.left.deletions--
+	s.onPod(a, "is evicted by its node", func(pod *corev1.Pod) { s.exit(pod, corev1.PodFailed, "Evicted", 137) }, s.ended)
 }
 
 func (s *step) edit(action) {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"workorders.dev/operator/api/v1alpha1"
@@ -34,7 +36,8 @@ type request struct {
 	name   string
 	object client.Object // to be created
 	patch  []byte
-	// uid is that of the order whose Pods are to be listed. For a deletion, uid and version are preconditions.
+	// uid is that of the order whose Pods are to be listed. For a deletion, uid and version are preconditions; for a patch
+	// of a status, version is the one that it was made from.
 	uid     types.UID
 	version string
 }
@@ -55,6 +58,8 @@ type answer struct {
 	pods   []*corev1.Pod
 	err    error
 	key    string
+	// now is what the controller's clock shows by then, if that is another time than before.
+	now time.Time
 }
 
 // errCut ends a turn at the first request to which there is no reply yet.
@@ -64,6 +69,7 @@ var errCut = errors.New("the model goes on with this turn later")
 type session struct {
 	replies []answer
 	pending *request
+	clock   *testingclock.FakePassiveClock
 }
 
 // ask is the reply to the next request of the turn. It does not return if there is none yet.
@@ -74,6 +80,9 @@ func (s *session) ask(r *request) answer {
 	}
 	reply := s.replies[0]
 	s.replies = s.replies[1:]
+	if !reply.now.IsZero() {
+		s.clock.SetTime(reply.now)
+	}
 	return reply
 }
 
@@ -134,7 +143,11 @@ func (c cutClient) patch(verb verb, object client.Object, p client.Patch) error 
 	if err != nil {
 		return err
 	}
-	return fill(object, c.ask(&request{verb: verb, live: true, kind: kindOf(object), name: object.GetName(), patch: data}))
+	r := &request{verb: verb, live: true, kind: kindOf(object), name: object.GetName(), patch: data}
+	if verb == patchStatus {
+		r.version = versionIn(data)
+	}
+	return fill(object, c.ask(r))
 }
 
 func (c cutClient) Delete(_ context.Context, object client.Object, options ...client.DeleteOption) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"workorders.dev/operator/api/v1alpha1"
@@ -32,6 +33,8 @@ type ghost struct {
 	Freed map[string]bool `json:",omitempty"`
 	// Silent are those whose Pod was deleted by force, so that nobody can say how they ended.
 	Silent map[string]bool `json:",omitempty"`
+	// Due is the true time, in seconds, before which the pause after each attempt is not over.
+	Due map[string]int32 `json:",omitempty"`
 }
 
 type ending struct {
@@ -42,23 +45,29 @@ type ending struct {
 func newGhost() *ghost {
 	return &ghost{
 		Created: map[string]int{}, Starts: map[string]int{}, Ends: map[string]ending{}, Freed: map[string]bool{}, Silent: map[string]bool{},
+		Due: map[string]int32{},
 	}
 }
 
 func (s *step) ghost() *ghost { return s.ghosts.values[s.world.truth] }
 
-// change notes something in the ghost.
-func (s *step) change(note func(*ghost)) {
-	g := newGhost()
-	old := s.ghost()
-	maps.Copy(g.Created, old.Created)
-	maps.Copy(g.Starts, old.Starts)
-	maps.Copy(g.Ends, old.Ends)
-	maps.Copy(g.Freed, old.Freed)
-	maps.Copy(g.Silent, old.Silent)
-	note(g)
-	s.world.truth = s.ghosts.number(string(encode(g)), func() *ghost { return g })
+// change notes something in the ghost; what tells it from other notes.
+func (s *step) change(what string, note func(*ghost)) {
+	s.world.truth = s.remembered(what, s.world.truth, func() int32 {
+		g, old := newGhost(), s.ghost()
+		maps.Copy(g.Created, old.Created)
+		maps.Copy(g.Starts, old.Starts)
+		maps.Copy(g.Ends, old.Ends)
+		maps.Copy(g.Freed, old.Freed)
+		maps.Copy(g.Silent, old.Silent)
+		maps.Copy(g.Due, old.Due)
+		note(g)
+		return s.ghosts.number(string(encode(g)), func() *ghost { return g })
+	})
 }
+
+// freed notes that the name of an attempt's Pod may be taken once more.
+func (s *step) freed(a string) { s.change("freed "+a, func(g *ghost) { g.Freed[a] = true }) }
 
 // attemptOf names the attempt that a Pod makes; nobody may make it but a Pod that its order owns.
 func attemptOf(pod *corev1.Pod) string {
@@ -82,7 +91,7 @@ func current(order *v1alpha1.WorkOrder, pod *corev1.Pod) bool {
 // started checks, when a container starts, I1 and I4.
 func (s *step) started(pod *corev1.Pod) {
 	a, order := attemptOf(pod), s.order(s.world.order)
-	s.change(func(g *ghost) { g.Starts[a]++ })
+	s.change("started "+a, func(g *ghost) { g.Starts[a]++ })
 	g := s.ghost()
 	if !current(order, pod) || g.Freed[a] {
 		return
@@ -113,12 +122,16 @@ func (s *step) started(pod *corev1.Pod) {
 // ended notes how a container ended.
 func (s *step) ended(pod *corev1.Pod) {
 	end := ending{Phase: pod.Status.Phase, SpecHash: pod.Annotations[steppod.AnnotationSpecHash]}
-	s.change(func(g *ghost) { g.Ends[attemptOf(pod)] = end })
+	a := attemptOf(pod)
+	s.change(fmt.Sprint("ended ", a, end), func(g *ghost) { g.Ends[a] = end })
 }
 
 // stopped checks that a Pod is stopped only if it is not wanted any more.
 func (s *step) stopped(before, after *corev1.Pod) {
 	code, a, order := after.Annotations[steppod.AnnotationStopped], attemptOf(after), s.order(s.world.order)
+	if code == string(v1alpha1.CodeStartTimeout) && order != nil {
+		s.notBefore(after.CreationTimestamp.Add(startTimeout(order, after.Labels[steppod.LabelStep])), "is given up as it does not start", a)
+	}
 	if before.Annotations[steppod.AnnotationStopped] == code || code == string(v1alpha1.CodeStartTimeout) || ended(before) ||
 		!current(order, after) || order.Spec.Cancel || s.ghost().Freed[a] {
 		return
@@ -135,7 +148,7 @@ func (s *step) stopped(before, after *corev1.Pod) {
 func (s *step) vanished(pod *corev1.Pod) {
 	a, order := attemptOf(pod), s.order(s.world.order)
 	if pod.Spec.NodeName == "" && !steppod.Sealed(pod) {
-		s.change(func(g *ghost) { g.Freed[a] = true })
+		s.freed(a)
 	}
 	if !current(order, pod) || s.ghost().Starts[a] == 0 {
 		return
@@ -157,8 +170,14 @@ func (s *step) saved(before, after *v1alpha1.WorkOrder) {
 	if was.LastEventTime != nil && is.LastEventTime.Before(was.LastEventTime) || strings.HasPrefix(is.Duration, "-") {
 		s.breach("I8: time goes back, from %v to %v, duration %s", was.LastEventTime, is.LastEventTime, is.Duration)
 	}
+	if !equality.Semantic.DeepEqual(foreignOf(was), foreignOf(is)) {
+		s.breach("somebody else's conditions were changed, from %v to %v", foreignOf(was), foreignOf(is))
+	}
 	for i := range is.Steps {
 		step := &is.Steps[i]
+		if step.CompletionTime != nil && step.CompletionTime.Before(step.StartTime) {
+			s.breach("I8: %s ends at %v, and it started at %v", step.Name, step.CompletionTime, step.StartTime)
+		}
 		if at := slices.IndexFunc(was.Steps, func(o v1alpha1.StepStatus) bool { return o.Name == step.Name }); at >= 0 {
 			s.moved(after, &was.Steps[at], step)
 		}
@@ -173,6 +192,7 @@ func (s *step) saved(before, after *v1alpha1.WorkOrder) {
 
 // moved checks one step's entry against the one before.
 func (s *step) moved(order *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
+	s.paused(order, was, is)
 	switch {
 	case is.Epoch < was.Epoch:
 		s.breach("I8: the epoch of %s falls from %d to %d", is.Name, was.Epoch, is.Epoch)
@@ -197,6 +217,8 @@ func (s *step) result(order *v1alpha1.WorkOrder, step *v1alpha1.StepStatus) {
 		return steppod.Owned(pod, order.UID) && attemptOf(pod) == a && mayRun(pod)
 	})
 	switch {
+	case code == v1alpha1.CodeLost && g.Silent[a]:
+		s.lost(a) // What it did after all comes too late.
 	case unended && g.Silent[a]:
 	case unended:
 		s.breach("I3: %s is said to be %s %s, and its Pod has not ended", a, step.Phase, code)
@@ -206,8 +228,17 @@ func (s *step) result(order *v1alpha1.WorkOrder, step *v1alpha1.StepStatus) {
 		s.breach("I3: %s is said to have done %s, and its Pod did %q", a, step.SpecHash, end.SpecHash)
 	case step.Phase != v1alpha1.StepSucceeded && end.Phase == corev1.PodSucceeded && code != v1alpha1.CodeSpecChanged:
 		s.breach("I3: %s has succeeded and is said to be %s %s", a, step.Phase, code)
-	case code == v1alpha1.CodeNonZeroExit && !known, code == v1alpha1.CodeLost && !g.Silent[a]:
+	case code == v1alpha1.CodeNonZeroExit && !known, code == v1alpha1.CodeLost:
 		s.breach("I3: %s is said to be %s %s", a, step.Phase, code)
+	}
+}
+
+// lost checks that a Pod that was deleted by force had its time to tell how it ended.
+func (s *step) lost(a string) {
+	for _, pod := range s.podsOf(s.world.pods) {
+		if attemptOf(pod) == a && pod.DeletionTimestamp != nil {
+			s.notBefore(pod.DeletionTimestamp.Add(steppod.LostAfter), "is said to be lost", a)
+		}
 	}
 }
 
@@ -218,6 +249,10 @@ func mayRun(pod *corev1.Pod) bool {
 
 func settled(phase v1alpha1.StepPhase) bool {
 	return phase != v1alpha1.StepPending && phase != v1alpha1.StepRunning && phase != v1alpha1.StepBackoff
+}
+
+func foreignOf(status *v1alpha1.WorkOrderStatus) []metav1.Condition {
+	return slices.DeleteFunc(slices.Clone(status.Conditions), func(c metav1.Condition) bool { return !foreign(c) })
 }
 
 // folded checks I7: the log gives the status.

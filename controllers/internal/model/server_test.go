@@ -100,24 +100,38 @@ func (m *machine) find(set int32, name string) int32 {
 
 // setOrder is a write to the order; nil removes it.
 func (s *step) setOrder(order *v1alpha1.WorkOrder) {
-	s.world.order = 0
-	if order != nil {
-		order.ResourceVersion = following(order.ResourceVersion)
-		s.world.order = s.put(order)
+	if order == nil {
+		s.showOrder(0)
+		return
 	}
-	s.world.orders = append(slices.Clip(s.world.orders), s.world.order)
+	order.ResourceVersion = following(order.ResourceVersion)
+	s.showOrder(s.put(order))
 }
 
-// setPod is a write to a Pod. One that is deleted, and that nothing holds or needs any more, goes.
+// showOrder makes the order the one of that number.
+func (s *step) showOrder(number int32) {
+	s.world.order = number
+	s.world.orders = append(slices.Clip(s.world.orders), s.world.order)
+	s.woken()
+}
+
+// setPod is a write to a Pod.
 func (s *step) setPod(pod *corev1.Pod) {
 	pod.ResourceVersion = following(pod.ResourceVersion)
-	number := s.put(pod)
+	s.showPod(s.put(pod))
+}
+
+// showPod makes a Pod of that number the one of its name. One that is deleted, and that nothing holds or needs any more,
+// goes.
+func (s *step) showPod(number int32) {
+	pod := s.objects.values[number].(*corev1.Pod)
 	if pod.DeletionTimestamp != nil && len(pod.Finalizers) == 0 && (ended(pod) || pod.Spec.NodeName == "" || *pod.DeletionGracePeriodSeconds == 0) {
 		number = 0
 		s.vanished(pod)
 	}
 	s.world.pods = s.without(s.world.pods, pod.Name, number)
 	s.world.podSets = append(slices.Clip(s.world.podSets), s.world.pods)
+	s.woken()
 }
 
 // following is the resourceVersion after a write.
@@ -165,7 +179,7 @@ func (s *step) serve(r *request) answer {
 	case r.verb == patchStatus:
 		return s.saveStatus(r)
 	case r.verb == patch:
-		return s.patchPod(r)
+		return s.changePod(r)
 	case r.verb == remove:
 		return s.deletePod(r)
 	}
@@ -187,12 +201,16 @@ func (s *step) createEvent(r *request) answer {
 	switch {
 	case s.world.refuseEvents:
 		return r.fail(apierrors.NewForbidden(r.resource(), r.name, errors.New("exceeded quota: events")))
+	case s.setup.reduced && s.find(s.world.events, r.name) != 0:
+		return s.found(r, s.find(s.world.events, r.name)) // It is told apart by a live read, which finds it equal.
 	case s.find(s.world.events, r.name) != 0:
 		return r.fail(apierrors.NewAlreadyExists(r.resource(), r.name))
 	}
-	event := r.object.DeepCopyObject().(*v1alpha1.ProgressEvent)
-	event.UID, event.ResourceVersion = types.UID("uid of "+event.Name), "1"
-	n := s.put(event)
+	n := s.remembered(r.name, 0, func() int32 {
+		event := r.object.DeepCopyObject().(*v1alpha1.ProgressEvent)
+		event.UID, event.ResourceVersion = types.UID("uid of "+event.Name), "1"
+		return s.put(event)
+	})
 	s.world.events = s.without(s.world.events, "", n)
 	return s.found(r, n)
 }
@@ -205,7 +223,7 @@ func (s *step) createPod(r *request) answer {
 	case s.world.refusePods || s.world.refuseSeals && steppod.Sealed(pod):
 		return r.fail(apierrors.NewForbidden(r.resource(), r.name, errQuota))
 	}
-	s.change(func(g *ghost) { g.Created[r.name]++ })
+	s.change("created "+r.name, func(g *ghost) { g.Created[r.name]++ })
 	created := s.ghost().Created[r.name]
 	pod.UID, pod.ResourceVersion = types.UID(fmt.Sprintf("uid of %s, %d", pod.Name, created)), strconv.Itoa(created*lives)
 	pod.CreationTimestamp = metav1.NewTime(s.now())
@@ -221,33 +239,71 @@ type patching struct {
 }
 
 type patched struct {
-	object client.Object
+	// version and uid are what the patch asks for.
+	version string
+	uid     types.UID
+	// object is the number of what is stored then; the old one if nothing is changed.
+	object int32
 	err    error
 }
 
+// making is something that happens to an object, or to the ghost, of a number.
+type making struct {
+	what   string
+	number int32
+}
+
+// remembered is the number of what comes of something, which is found out once.
+func (m *machine) remembered(what string, number int32, find func() int32) int32 {
+	key := making{what, number}
+	result, known := m.made[key]
+	if !known {
+		result = find()
+		m.made[key] = result
+	}
+	return result
+}
+
 // patch applies a patch, unless it knows already what comes of that.
-func (m *machine) patch(r *request, n int32) (client.Object, error) {
+func (m *machine) patch(r *request, n int32) patched {
 	key := patching{r, n}
 	known, found := m.patches[key]
-	if found {
-		return known.object, known.err
-	}
-	switch original := encode(m.objects.values[n]); r.kind {
-	case "WorkOrder":
-		merged, err := applyJSON(original, r.patch)
-		if err == nil {
-			known.object = decode[v1alpha1.WorkOrder](merged)
+	if !found {
+		if r.kind == "WorkOrder" {
+			known = m.patchOrder(r, n)
+		} else {
+			known = m.patchPod(r, n)
 		}
-		known.err = err
-	default:
-		merged, err := strategicpatch.StrategicMergePatch(original, r.patch, corev1.Pod{})
-		if err == nil {
-			known.object = decode[corev1.Pod](merged)
-		}
-		known.err = err
+		m.patches[key] = known
 	}
-	m.patches[key] = known
-	return known.object, known.err
+	return known
+}
+
+// patchOrder is a JSON patch of an order's status.
+func (m *machine) patchOrder(r *request, n int32) patched {
+	before := m.order(n)
+	merged, err := applyJSON(encode(before), r.patch)
+	if err != nil {
+		return patched{err: err}
+	}
+	wanted, after := decode[v1alpha1.WorkOrder](merged), before.DeepCopy()
+	after.Status, after.ResourceVersion = wanted.Status, following(before.ResourceVersion)
+	return patched{version: wanted.ResourceVersion, uid: wanted.UID, object: m.put(after)}
+}
+
+// patchPod is a strategic merge patch of a Pod. One that changes nothing is no write.
+func (m *machine) patchPod(r *request, n int32) patched {
+	merged, err := strategicpatch.StrategicMergePatch(encode(m.objects.values[n]), r.patch, corev1.Pod{})
+	if err != nil {
+		return patched{err: err}
+	}
+	after := decode[corev1.Pod](merged)
+	result := patched{version: after.ResourceVersion, uid: after.UID, object: n}
+	if m.put(after) != n {
+		after.ResourceVersion = following(after.ResourceVersion)
+		result.object = m.put(after)
+	}
+	return result
 }
 
 // saveStatus is a JSON patch of the order's status. As in the real thing it is applied before versions are compared, and
@@ -257,40 +313,34 @@ func (s *step) saveStatus(r *request) answer {
 	if before == nil {
 		return s.found(r, 0)
 	}
-	wanted, err := s.patch(r, s.world.order)
-	if err != nil {
-		return r.fail(apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "patch", r.resource(), r.name, err.Error(), 0, false))
+	after := s.patch(r, s.world.order)
+	if after.err != nil {
+		return r.fail(apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "patch", r.resource(), r.name, after.err.Error(), 0, false))
 	}
-	if wanted.GetResourceVersion() != before.ResourceVersion && s.setup.without != guardLock {
+	if after.version != before.ResourceVersion && s.setup.without != guardLock {
 		return r.conflict("the object has been modified")
 	}
-	after := before.DeepCopy()
-	after.Status = wanted.(*v1alpha1.WorkOrder).Status
-	s.setOrder(after)
+	s.showOrder(after.object)
 	s.saved(before, s.order(s.world.order))
 	return s.found(r, s.world.order)
 }
 
-func (s *step) patchPod(r *request) answer {
+func (s *step) changePod(r *request) answer {
 	n := s.find(s.world.pods, r.name)
 	if n == 0 {
 		return s.found(r, 0)
 	}
-	before := s.objects.values[n].(*corev1.Pod)
-	object, err := s.patch(r, n)
-	if err != nil {
-		return r.fail(apierrors.NewBadRequest(err.Error()))
+	before, after := s.objects.values[n].(*corev1.Pod), s.patch(r, n)
+	switch {
+	case after.err != nil:
+		return r.fail(apierrors.NewBadRequest(after.err.Error()))
+	case after.uid != before.UID:
+		return r.conflict("Precondition failed: UID in precondition: " + string(after.uid))
+	case after.object != n:
+		s.stopped(before, s.objects.values[after.object].(*corev1.Pod))
+		s.showPod(after.object)
 	}
-	after := object.DeepCopyObject().(*corev1.Pod)
-	if after.UID != before.UID {
-		return r.conflict("Precondition failed: UID in precondition: " + string(after.UID))
-	}
-	if s.put(after) == n {
-		return s.found(r, n)
-	}
-	s.stopped(before, after)
-	s.setPod(after)
-	return s.found(r, s.put(after)) // As it was last, if it is gone now.
+	return s.found(r, after.object) // As it was last, if it is gone now.
 }
 
 func (s *step) deletePod(r *request) answer {
@@ -305,6 +355,7 @@ func (s *step) deletePod(r *request) answer {
 	if r.version != "" && pod.ResourceVersion != r.version {
 		return r.conflict("Precondition failed: ResourceVersion in precondition: " + r.version)
 	}
+	s.cleaned(pod)
 	s.deleteGracefully(pod.DeepCopy())
 	return s.found(r, n)
 }
@@ -331,13 +382,26 @@ func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
+// operation is one operation of a JSON patch.
+type operation struct {
+	Op, Path string
+	Value    json.RawMessage
+}
+
+// versionIn is the resourceVersion that a JSON patch asks for.
+func versionIn(patch []byte) string {
+	for _, o := range *decode[[]operation](patch) {
+		if o.Path == "/metadata/resourceVersion" {
+			return *decode[string](o.Value)
+		}
+	}
+	return ""
+}
+
 // applyJSON applies a JSON patch, as far as the controllers use them: operations on fields, and replacing an entry of
 // a list.
 func applyJSON(document, patch []byte) ([]byte, error) {
-	operations := *decode[[]struct {
-		Op, Path string
-		Value    json.RawMessage
-	}](patch)
+	operations := *decode[[]operation](patch)
 	root := *decode[map[string]any](document)
 	for _, o := range operations {
 		path := strings.Split(o.Path, "/")[1:]

@@ -12,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers"
 )
 
@@ -22,6 +23,11 @@ type turn struct {
 	now     time.Time
 	pod     string // that the turn is about, if it is one of HeldPodReconciler
 	replies []answer
+	// latest is the time, by the controller's clock, of the last of them.
+	latest time.Time
+	// hand is the order that the turn works with, as it has it, and posted the name of the event that it has written.
+	hand   *v1alpha1.WorkOrder
+	posted string
 
 	// pending is the request that it waits for a reply to; nil when it has ended.
 	pending *request
@@ -61,21 +67,41 @@ func (p *process) remember(r *controllers.WorkOrderReconciler) int32 {
 // begin is a turn up to its first request.
 func (p *process) begin(memory int32, now time.Time, pod string) int32 {
 	key := fmt.Sprintf("%d at %d for %s", memory, now.Unix(), pod)
-	return p.turns.number(key, func() *turn { return p.run(&turn{memory: memory, now: now, pod: pod}) })
+	return p.turns.number(key, func() *turn { return p.run(&turn{memory: memory, now: now, latest: now, pod: pod}) })
 }
 
-// reply goes on with a turn up to its next request, or to its end.
-func (p *process) reply(number int32, reply answer) int32 {
+// reply goes on with a turn up to its next request, or to its end. now is what the controller's clock shows by then.
+func (p *process) reply(number int32, reply answer, now time.Time) int32 {
 	before := p.turns.values[number]
-	return p.turns.number(fmt.Sprintf("%d, %s", number, reply.key), func() *turn {
-		replies := append(append([]answer{}, before.replies...), reply)
-		return p.run(&turn{memory: before.memory, now: before.now, pod: before.pod, replies: replies})
+	key := fmt.Sprintf("%d, %s", number, reply.key)
+	if !now.Equal(before.latest) {
+		reply.now = now
+		key += fmt.Sprintf(", at %d", now.Unix())
+	}
+	return p.turns.number(key, func() *turn {
+		t := *before
+		t.pending = nil
+		t.replies = append(append([]answer{}, before.replies...), reply)
+		t.latest = now
+		t.learn(before.pending, reply)
+		return p.run(&t)
 	})
+}
+
+// learn takes down what a reply tells of the order in hand and of the event that was written.
+func (t *turn) learn(asked *request, reply answer) {
+	switch order, is := reply.object.(*v1alpha1.WorkOrder); {
+	case reply.err != nil:
+	case is && (!asked.live || asked.verb == patchStatus):
+		t.hand = order
+	case asked.kind == "ProgressEvent":
+		t.posted = asked.name
+	}
 }
 
 // run runs the controller with all replies that there are.
 func (p *process) run(t *turn) (same *turn) {
-	s := &session{replies: t.replies}
+	s := &session{replies: t.replies, clock: testingclock.NewFakePassiveClock(t.now)}
 	same = t // Also after a panic.
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -91,9 +117,7 @@ func (p *process) run(t *turn) (same *turn) {
 		t.after = t.memory
 		return t
 	}
-	orders := &controllers.WorkOrderReconciler{
-		Client: cut, Live: liveReader{session: s}, Recorder: &events.FakeRecorder{}, Clock: testingclock.NewFakePassiveClock(t.now),
-	}
+	orders := &controllers.WorkOrderReconciler{Client: cut, Live: liveReader{session: s}, Recorder: &events.FakeRecorder{}, Clock: s.clock}
 	copyInto(memoryOf(orders), p.memories.values[t.memory])
 	t.end(orders.Reconcile(context.Background(), requestFor(orderName)))
 	t.after = p.remember(orders)

@@ -1,175 +1,226 @@
 package model
 
 import (
+	"flag"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"workorders.dev/operator/api/v1alpha1"
-	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/hack/reliability/report"
 )
 
-// meddlings are what else happens in random walks, each at any time.
-var meddlings = []func(*step){
-	func(s *step) {
-		s.rewrite("rewrites a label of the order", func(o *v1alpha1.WorkOrder) { o.Labels = map[string]string{"seen": o.ResourceVersion} })
-	},
-	func(s *step) {
-		s.rewrite("rewrites a condition of its own", func(o *v1alpha1.WorkOrder) {
-			noted := metav1.Condition{Type: foreignCondition, Status: metav1.ConditionTrue, Reason: "Seen" + o.ResourceVersion}
-			o.Status.Conditions = append(slices.DeleteFunc(slices.Clone(o.Status.Conditions), foreign), noted)
-		})
-	},
-	func(s *step) { s.tell("forbids or allows events"); s.world.refuseEvents = !s.world.refuseEvents },
-	func(s *step) { s.tell("a quota comes or goes"); s.world.refusePods = !s.world.refusePods },
-	(*step).forgeEvent,
-	(*step).jump,
-	(*step).recreate,
+// weights say how often what happens next in a walk is of which kind, when several kinds can. Controllers and nodes are
+// busy and people are slow, or else most orders would end before anything of theirs has run.
+var weights = [kinds]int{
+	begins: 12, beginsHeld: 2, goesOn: 40, podBinds: 20, podRuns: 20, podEnds: 12, podKilled: 12, podDeleted: 2, podForced: 2, podEvicted: 2,
+	edited: 1, removed: 1, recreated: 8, collected: 8, rewritten: 4, clockSet: 2, timePasses: 3, meddled: 1,
 }
 
-// rewrite is a write of somebody's who means no harm.
-func (s *step) rewrite(what string, change func(*v1alpha1.WorkOrder)) {
-	s.tell("%s", what)
-	if order := s.order(s.world.order); order != nil && order.Status.Sequence > 0 {
-		order = order.DeepCopy()
-		change(order)
-		s.setOrder(order)
-	}
-}
-
-// forgeEvent adds an event that no operator wrote, as a child of the head.
-func (s *step) forgeEvent() {
-	s.tell("forges an event")
-	order := s.order(s.world.order)
-	if order == nil {
-		return
-	}
-	forged := &v1alpha1.ProgressEvent{Spec: v1alpha1.ProgressEventSpec{
-		WorkOrder: v1alpha1.WorkOrderReference{Name: orderName, UID: order.UID}, Sequence: order.Status.Sequence + 1, Previous: order.Status.Head,
-		Type: v1alpha1.EventSucceeded, Changes: v1alpha1.Changes{Order: v1alpha1.OrderState{Outcome: v1alpha1.OutcomeSucceeded}},
-	}}
-	forged.Name = plan.EventName(&forged.Spec)
-	s.world.events = s.without(s.world.events, forged.Name, s.put(forged))
-}
-
-// jump lets time pass. Not while a turn is under way: a controller that is frozen until the Pods of a finished order are
-// cleaned up is a known limit.
-func (s *step) jump() {
-	if s.world.actors[0].turn+s.world.actors[1].turn == 0 {
-		s.tell("time passes")
-		s.world.seconds += 45
-	}
-}
-
-// recreate makes an order of the same name again, once the first is gone.
-func (s *step) recreate() {
-	if s.world.order == 0 {
-		s.tell("creates an order of the same name")
-		s.createOrder()
-		s.world.left.removed = false
-	}
+// walks is what random walks have met.
+type walks struct {
+	count    int
+	happened [kinds]int
+	faults   int
+	ends     map[v1alpha1.WorkOrderPhase]int
+	// How many of them had clocks that were wrong, somebody who writes all the time, and a controller that was frozen
+	// while time passed.
+	clocks, hostile, frozen int
 }
 
 func TestWhateverHappensTheLawsHoldAndTheOrderComesToRest(t *testing.T) {
-	walks, happened, ends, began := 0, [kinds]int{}, map[v1alpha1.WorkOrderPhase]int{}, time.Now()
+	met, began, tables := &walks{ends: map[v1alpha1.WorkOrderPhase]int{}}, time.Now(), newMachine(setup{})
+	t.Cleanup(func() { met.report(t, began) })
 	rapid.Check(t, func(t *rapid.T) {
-		walks++
-		m := newMachine(randomSetup(t))
+		if met.count++; met.count%100 == 0 {
+			tables = newMachine(setup{}) // What was found out serves the next walks too, but not for ever.
+		}
+		m := tables.with(randomSetup(t))
 		w, way := m.start(), []action(nil)
-		for range rapid.IntRange(20, 300).Draw(t, "actions") {
-			choices := m.choices(&w)
-			if len(choices) == 0 || rapid.IntRange(0, 7).Draw(t, "meddle") == 7 {
-				choices = nil
-				for i := range meddlings {
-					choices = append(choices, action{kind: meddled, a: int16(i)})
-				}
+		for range rapid.SampledFrom([]int{30, 100, 200, 300}).Draw(t, "actions") {
+			a, possible := m.draw(t, &w)
+			if !possible {
+				break // The order is gone, and all that it had.
 			}
-			if busy := slices.DeleteFunc(slices.Clone(choices), func(a action) bool { return a.kind == begins }); len(busy) > 0 && rapid.Bool().Draw(t, "go on") {
-				choices = busy // Or else half of all that happens would be turns of old caches that come to nothing.
-			}
-			a := rapid.SampledFrom(choices).Draw(t, "action")
 			way = append(way, a)
+			met.note(&w, a)
 			s := m.do(w, a)
 			if w = s.world; s.broken != nil {
 				t.Fatalf("%v\n%s\nto see it again, with the seed that rapid prints: go test ./controllers/internal/model -run Whatever -rapid.seed=", s.broken, m.trace(way))
 			}
 		}
-		w, fault := m.calmDown(w, way)
+		if w.widest() > 0 {
+			met.clocks++
+		}
+		if m.setup.rewrites > 0 {
+			met.hostile++
+		}
+		w, fault := m.calmDown(w, &way)
 		if fault != "" {
-			t.Fatal(fault)
+			t.Fatalf("%s, when all was calm again\n%s", fault, m.trace(way))
 		}
 		if order := m.order(w.order); order != nil {
-			ends[order.Status.Phase]++
-		}
-		for kind, n := range met(way) {
-			happened[kind] += n
+			met.ends[order.Status.Phase]++
 		}
 	})
-	t.Logf("%d walks, %s; actions by their kind: %v; ends: %v", walks, time.Since(began).Round(time.Millisecond), happened, ends)
-	for kind, n := range happened {
-		if n < walks/30 {
-			t.Errorf("actions of kind %d happened %d times in %d walks: too seldom to show anything", kind, n, walks)
+	t.Logf("%d walks, %s; actions by their kind: %v, %d faults; ends: %v", met.count, time.Since(began).Round(time.Millisecond), met.happened, met.faults, met.ends)
+	for kind, n := range met.happened[:calms] {
+		if n == 0 && met.count >= 300 {
+			t.Errorf("actions of kind %d never happened in %d walks", kind, met.count)
 		}
 	}
 }
 
-// met counts the actions of a walk by their kind.
-func met(way []action) (n [kinds]int) {
-	for _, a := range way {
-		n[a.kind]++
-	}
-	return n
+// with is a machine of another setup that knows what this one has found out.
+func (m *machine) with(s setup) *machine {
+	other := *m
+	other.setup = s
+	return &other
 }
 
+// draw draws what happens next, if anything can: first of which kind, then which of that kind.
+func (m *machine) draw(t *rapid.T, w *world) (action, bool) {
+	byKind := [kinds][]action{}
+	for _, a := range m.choices(w) {
+		byKind[a.kind] = append(byKind[a.kind], a)
+	}
+	for i := range meddlings[:m.setup.meddlings] {
+		byKind[meddled] = append(byKind[meddled], action{kind: meddled, a: int16(i)})
+	}
+	var drawn []kind
+	for k, actions := range byKind {
+		if len(actions) > 0 {
+			drawn = append(drawn, slices.Repeat([]kind{kind(k)}, weights[k])...)
+		}
+	}
+	if len(drawn) == 0 {
+		return action{}, false
+	}
+	actions := byKind[rapid.SampledFrom(drawn).Draw(t, "kind")]
+	only := func(wanted func(action) bool) {
+		if some := slices.DeleteFunc(slices.Clone(actions), func(a action) bool { return !wanted(a) }); len(some) > 0 {
+			actions = some
+		}
+	}
+	switch actions[0].kind {
+	case goesOn:
+		wrong := rapid.IntRange(0, 11).Draw(t, "goes wrong") == 11
+		only(func(a action) bool { return (fault(a.a) != noFault) == wrong })
+	case begins:
+		if rapid.Bool().Draw(t, "newest") {
+			only(func(a action) bool { return int(a.a) == len(w.orders)-1 && int(a.b) == len(w.podSets)-1 })
+		}
+	default:
+	}
+	return rapid.SampledFrom(actions).Draw(t, "action"), true
+}
+
+// note takes down what is about to happen.
+func (met *walks) note(w *world, a action) {
+	met.happened[a.kind]++
+	if a.kind == goesOn && fault(a.a) != noFault {
+		met.faults++
+	}
+	if a.kind == timePasses && w.actors[0].turn+w.actors[1].turn > 0 {
+		met.frozen++
+	}
+}
+
+func (met *walks) report(t *testing.T, began time.Time) {
+	broken := 0
+	if t.Failed() {
+		broken = 1
+	}
+	seeds := fmt.Sprintf("-rapid.seed=%s", flag.Lookup("rapid.seed").Value) // The first; the others follow from it.
+	line := func(row string, cases int, unit string, notes ...string) {
+		tell(t, report.Line{Row: row, Cases: cases, Unit: unit, Violations: broken, Seeds: seeds, Notes: notes}.Since(began))
+	}
+	n := &met.happened
+	line("R17", met.count, "random walks", fmt.Sprintf("%d edits, %d removals, %d re-creations, %d faults", n[edited], n[removed], n[recreated], met.faults))
+	line("R8", met.frozen, "times that minutes pass while a controller is frozen")
+	line("R9", met.clocks, "random walks with clocks up to 20 minutes apart", fmt.Sprintf("clocks set %d times", n[clockSet]))
+	line("R10", n[podDeleted]+n[podForced]+n[podEvicted], "Pods taken away at random",
+		fmt.Sprintf("%d deleted, %d by force, %d evicted", n[podDeleted], n[podForced], n[podEvicted]))
+	line("R12", n[recreated], "re-creations at random")
+	line("R14", met.hostile, "random walks with a co-writer", fmt.Sprintf("%d of its writes before it was calm", n[rewritten]))
+}
+
+// randomSetup is a world of three steps and two controllers in which a few things go wrong.
 func randomSetup(t *rapid.T) setup {
 	all := slices.Concat(suspends, edits, cancels)
 	n := func(what string, most int) int8 { return int8(rapid.IntRange(0, most).Draw(t, what)) }
-	return setup{
-		order: sequence("a", "b", "c"), actors: 2, lag: int32(n("lag", 3)), skew: int32(n("skew", 2)), binds: true, force: true,
+	s := setup{
+		order: sequence("a", "b", "c"), actors: 2, lag: int32(n("lag", 3)), binds: true, force: true,
 		edits: all[:n("edits", len(all))], faults: n("faults", 5), deletions: n("deletions", 2), failures: n("failures", 3),
-		removal: n("removal", 3) == 0, forged: n("forged", 5) == 0,
+		removal: n("removal", 3) == 0, recreations: n("recreations", 2), forged: n("forged", 5) == 0, waits: n("waits", 12),
 	}
+	if n("pauses", 1) == 1 {
+		s.order = pausing("a", "b", "c")
+	}
+	switch n("what else", 3) {
+	case 0:
+		s.skew, s.jumps = rapid.SampledFrom([]int32{-farAhead, 0, 1, farAhead}).Draw(t, "skew"), 1+n("jumps", 5)
+	case 1:
+		s.rewrites = 100
+	case 2:
+		s.meddlings = int8(len(meddlings))
+	}
+	return s
 }
 
-// calmDown lets trouble end, and checks that everything comes to rest.
-func (m *machine) calmDown(w world, way []action) (world, string) {
-	w.refuseEvents, w.refusePods = false, false
-	w.left.failures, w.left.deletions, w.left.faults = 0, 0, 0
-	for range 2000 {
+// calmDown lets trouble end, and says what does not come to rest as it should. It adds what it does to the way.
+func (m *machine) calmDown(w world, way *[]action) (world, string) {
+	*way = append(*way, action{kind: calms})
+	w = m.do(w, action{kind: calms}).world
+	changed := w.seconds
+	for round := range 5000 {
 		a, more := m.calm(&w)
-		if !more {
-			key := w.key()
-			for who := range int8(2) {
-				w = m.tidy(w, who)
+		switch {
+		case m.setup.rewrites > 0 && round%3 == 0 && more:
+			a = action{kind: rewritten, a: int16(round/3) % int16(len(rewritings))} // Somebody does not calm down.
+		case !more:
+			key := m.key(&w)
+			for who := range int8(m.setup.actors) {
+				w = m.tidy(w, who, way)
 			}
-			if w.key() != key {
+			if m.key(&w) != key && !m.setup.forged {
+				changed = w.seconds
 				continue
 			}
-			if order := m.order(w.order); order == nil || order.Status.CompletionTime != nil || m.setup.forged {
-				break
+			// Nothing is waited for longer than for a Pod to start.
+			if order := m.order(w.order); order == nil || order.Status.CompletionTime != nil || m.setup.forged || w.seconds-changed > longWhile+60+w.widest() {
+				return w, m.afterForgery(w)
 			}
-			w.seconds += 30
-			continue
+			if late := m.overdue(&w); late != "" {
+				return w, late
+			}
+			a = action{kind: timePasses, a: 30}
 		}
+		*way = append(*way, a)
 		s := m.do(w, a)
 		if w = s.world; s.broken != nil {
-			return w, fmt.Sprintf("%v, when all was calm again\n%s", s.broken, m.trace(way))
+			return w, fmt.Sprint(s.broken)
 		}
 	}
-	if m.setup.forged { // The order waits, for ever if need be, until somebody deletes the Pod that has its name.
-		return w, ""
-	}
-	if fault := m.afterwards(w); fault != "" {
-		return w, "I5: it comes to rest, and " + fault + "\n" + m.trace(way)
-	}
-	return w, ""
+	return w, "I5: it does not come to rest"
 }
 
-// calm is the next thing that happens by itself.
+// afterForgery is afterwards, but for an order that waits, for ever if need be, until somebody deletes the Pod that has
+// the name of its own.
+func (m *machine) afterForgery(w world) string {
+	if m.setup.forged {
+		return ""
+	}
+	if fault := m.afterwards(w); fault != "" {
+		return "I5: it comes to rest, and " + fault
+	}
+	return ""
+}
+
+// calm is the next thing that happens by itself, or that people have yet to ask for.
 func (m *machine) calm(w *world) (action, bool) {
 	for _, a := range m.choices(w) {
 		if slices.Contains([]kind{goesOn, podBinds, podRuns, podEnds, podKilled, collected, edited}, a.kind) {

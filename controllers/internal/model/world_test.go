@@ -24,7 +24,14 @@ type setup struct {
 	actors, skew int32
 	// How many writes go wrong or controllers crash, how many Pods people delete, and how many containers fail.
 	faults, deletions, failures int8
-	// force: people delete them by force as well.
+	// crashes: of what can go wrong, only controllers that crash.
+	crashes bool
+	// How often somebody rewrites what is none of the operator's business, a controller's clock is set to another time,
+	// time passes, and the order is created again when it is gone.
+	rewrites, jumps, waits, recreations int8
+	// meddlings is how many kinds of them there are, as often as they like.
+	meddlings int8
+	// force: people delete Pods by force as well, and nodes evict them.
 	force bool
 	// binds: that a Pod gets a node and that its container starts are two things.
 	binds bool
@@ -34,9 +41,15 @@ type setup struct {
 	sealsRefused bool
 	// removal: the order may be deleted.
 	removal bool
+	// held: HeldPodReconciler has its turns though no order goes, and caches may be older than the order itself.
+	held bool
+	// wakes: a controller that is at rest looks again only if something wakes it.
+	wakes bool
 	// lag is by how many versions a cache may be behind. Exhaustive exploration is over all of them: every turn reads any
 	// version that is not older, and the next one may read an older one again, as after a restart with an old list.
 	lag int32
+	// reduced: states that differ in nothing that matters are one. reduce_test.go says how, and shows that nothing is lost.
+	reduced bool
 	// without is the guard that is taken away.
 	without guard
 }
@@ -54,8 +67,9 @@ type machine struct {
 	sets    *table[[]int32]
 	ghosts  *table[*ghost]
 	folds   map[[2]int32]string
-	// patches are the objects that patches made of others, by the request.
+	// What comes of a patch, of something else that happens to an object, and of a note in the ghost is remembered.
 	patches map[patching]patched
+	made    map[making]int32
 	// telling: somebody wants to read what happens.
 	telling bool
 }
@@ -68,16 +82,19 @@ type world struct {
 	orders, podSets []int32
 	truth           int32
 	seconds         int32
-	actors          [2]actor
-	left            budget
+	// slowest and fastest are how far the clocks were ever behind and ahead of the API server's.
+	slowest, fastest int32
+	actors           [2]actor
+	left             budget
 
 	refuseEvents, refusePods, refuseSeals bool
 }
 
 // budget is how much may still happen.
 type budget struct {
-	faults, deletions, failures, edits int8
-	removed                            bool
+	faults, deletions, failures, edits  int8
+	rewrites, jumps, waits, recreations int8
+	removed                             bool
 }
 
 // actor is one controller process.
@@ -87,12 +104,16 @@ type actor struct {
 	turn int32
 	// order and pods are the places in orders and podSets that its caches are at.
 	order, pods int32
+	// ahead is how many seconds its clock is ahead, and began when its turn began, by the true time.
+	ahead, began int32
+	// due: something will wake it. Only if the setup asks for that.
+	due bool
 }
 
 func newMachine(s setup) *machine {
 	return &machine{
 		process: newProcess(), setup: s, objects: newTable[client.Object](), sets: newTable[[]int32](), ghosts: newTable[*ghost](),
-		folds: map[[2]int32]string{}, patches: map[patching]patched{},
+		folds: map[[2]int32]string{}, patches: map[patching]patched{}, made: map[making]int32{},
 	}
 }
 
@@ -100,10 +121,17 @@ func newMachine(s setup) *machine {
 func (m *machine) start() world {
 	s := &step{machine: m}
 	for i := range s.world.actors {
-		s.world.actors[i] = actor{memory: noMemory}
+		s.world.actors[i] = actor{memory: noMemory, ahead: int32(i) * m.setup.skew, due: m.setup.wakes}
 	}
-	s.world.left = budget{faults: m.setup.faults, deletions: m.setup.deletions, failures: m.setup.failures, edits: int8(len(m.setup.edits))}
+	s.world.slowest, s.world.fastest = min(m.setup.skew, 0), max(m.setup.skew, 0)
+	s.world.left = budget{
+		faults: m.setup.faults, deletions: m.setup.deletions, failures: m.setup.failures, edits: int8(len(m.setup.edits)),
+		rewrites: m.setup.rewrites, jumps: m.setup.jumps, waits: m.setup.waits, recreations: m.setup.recreations,
+	}
 	s.world.podSets = []int32{0}
+	if m.setup.held {
+		s.world.orders = []int32{0}
+	}
 	s.world.truth = m.ghosts.number("", func() *ghost { return newGhost() })
 	s.createOrder()
 	s.world.refuseSeals = m.setup.sealsRefused
@@ -115,7 +143,7 @@ func (m *machine) start() world {
 
 func (s *step) createOrder() {
 	order := s.setup.order.DeepCopy()
-	s.change(func(g *ghost) { g.Created[orderName]++ })
+	s.change("an order", func(g *ghost) { g.Created[orderName]++ })
 	made := s.ghost().Created[orderName]
 	order.Namespace, order.Name = namespace, orderName
 	order.UID, order.ResourceVersion = uidOf(made), fmt.Sprint(made*lives)
@@ -125,17 +153,19 @@ func (s *step) createOrder() {
 }
 
 // key tells states apart.
-func (w *world) key() string {
+func (m *machine) key(w *world) string {
 	b := make([]byte, 0, 160)
 	number := func(n int32) { b = binary.AppendVarint(b, int64(n)) }
-	flag := func(f bool) {
-		if f {
-			b = append(b, 1)
-		} else {
-			b = append(b, 0)
+	flags := func(all ...bool) {
+		bits := byte(0)
+		for i, f := range all {
+			if f {
+				bits |= 1 << i
+			}
 		}
+		b = append(b, bits)
 	}
-	for _, n := range [...]int32{w.order, w.pods, w.events, w.truth, w.seconds, int32(len(w.orders)), int32(len(w.podSets))} {
+	for _, n := range [...]int32{w.order, w.pods, w.events, w.truth, w.seconds, w.slowest, w.fastest, int32(len(w.orders)), int32(len(w.podSets))} {
 		number(n)
 	}
 	for _, n := range w.orders {
@@ -144,17 +174,17 @@ func (w *world) key() string {
 	for _, n := range w.podSets {
 		number(n)
 	}
-	for i := range w.actors {
-		a := &w.actors[i]
-		for _, n := range [...]int32{a.memory, a.turn, a.order, a.pods} {
+	for _, a := range m.inOrder(w) {
+		for _, n := range [...]int32{a.memory, a.turn, a.order, a.pods, a.ahead, a.began} {
 			number(n)
 		}
+		flags(a.due)
 	}
-	b = append(b, byte(w.left.faults), byte(w.left.deletions), byte(w.left.failures), byte(w.left.edits))
-	flag(w.left.removed)
-	flag(w.refuseEvents)
-	flag(w.refusePods)
-	flag(w.refuseSeals)
+	l := &w.left
+	for _, n := range [...]int8{l.faults, l.deletions, l.failures, l.edits, l.rewrites, l.jumps, l.waits, l.recreations} {
+		b = append(b, byte(n))
+	}
+	flags(l.removed, w.refuseEvents, w.refusePods, w.refuseSeals)
 	return string(b)
 }
 
@@ -164,7 +194,7 @@ func (s *step) now() time.Time { return midnight.Add(time.Duration(s.world.secon
 
 // clock is the time by the clock of a controller.
 func (s *step) clock(who int8) time.Time {
-	return s.now().Add(time.Duration(int32(who)*s.setup.skew) * time.Second)
+	return s.now().Add(time.Duration(s.world.actors[who].ahead) * time.Second)
 }
 
 // step is the making of one state from another.
@@ -174,6 +204,8 @@ type step struct {
 	broken []string
 	// What happened, for a trace: who did what, and about which attempt.
 	who, said, step, epoch string
+	// actor is the controller that acts.
+	actor int8
 }
 
 func (s *step) breach(format string, args ...any) {
@@ -182,10 +214,13 @@ func (s *step) breach(format string, args ...any) {
 
 // do is what an action makes of a world.
 func (m *machine) do(w world, a action) *step {
-	s := &step{machine: m, world: w}
+	s := &step{machine: m, world: w, actor: a.who}
 	act := acts[a.kind]
 	s.who = act.who
 	act.do(s, a)
+	if m.setup.reduced {
+		s.advance()
+	}
 	s.forget()
 	return s
 }
@@ -199,7 +234,7 @@ func (s *step) forget() {
 		a := &w.actors[i]
 		a.order, a.pods = max(0, a.order-orders), max(0, a.pods-pods)
 		if a.turn == 0 {
-			a.order, a.pods = 0, 0
+			a.order, a.pods, a.began = 0, 0, 0
 		}
 	}
 	s.dropLostEvents()
@@ -224,7 +259,7 @@ func (s *step) dropLostEvents() {
 		name = s.objects.values[n].(*v1alpha1.ProgressEvent).Spec.Previous
 	}
 	for _, n := range events {
-		if e := s.objects.values[n].(*v1alpha1.ProgressEvent); on[e.Name] || e.Spec.Sequence > order.Status.Sequence {
+		if e := s.objects.values[n].(*v1alpha1.ProgressEvent); on[e.Name] || e.Spec.Sequence > order.Status.Sequence && s.matters(e) {
 			kept = append(kept, n)
 		}
 	}
@@ -247,9 +282,12 @@ func (s *step) proceed(who int8) {
 			s.finish(who, t)
 			return
 		case t.pending.live:
+			if s.setup.without == "" {
+				a.order, a.pods = 0, 0 // Nothing is read from the caches any more in this turn.
+			}
 			return
 		}
-		a.turn = s.reply(a.turn, s.cached(a, t.pending))
+		a.turn = s.reply(a.turn, s.cached(a, t.pending), s.clock(who))
 	}
 }
 
@@ -262,7 +300,7 @@ func (s *step) cached(a *actor, r *request) answer {
 		reply := answer{key: "none"}
 		for _, n := range s.sets.values[pods] {
 			if pod := s.objects.values[n].(*corev1.Pod); pod.Labels[steppod.LabelOrderUID] == string(r.uid) {
-				reply.pods = append(reply.pods, s.shown(s.lastOrder(), pod).(*corev1.Pod))
+				reply.pods = append(reply.pods, s.shown(pod).(*corev1.Pod))
 				reply.key += fmt.Sprint(" ", n)
 			}
 		}
@@ -288,11 +326,22 @@ func (m *machine) found(r *request, n int32) answer {
 	if n == 0 {
 		return r.fail(apierrors.NewNotFound(r.resource(), r.name))
 	}
-	return answer{object: m.shown(m.lastOrder(), m.objects.values[n]), key: fmt.Sprint(n)}
+	return answer{object: m.shown(m.objects.values[n]), key: fmt.Sprint(n)}
 }
 
 // finish ends a turn.
 func (s *step) finish(who int8, t *turn) {
 	a := &s.world.actors[who]
 	a.turn, a.memory = 0, t.after
+	if s.setup.reduced {
+		a.memory = noMemory
+	}
+	a.due = a.due || s.setup.wakes && (t.again > 0 || t.failed != nil)
+}
+
+// woken notes that something happened that controllers are told of.
+func (s *step) woken() {
+	for i := range s.world.actors {
+		s.world.actors[i].due = s.setup.wakes
+	}
 }

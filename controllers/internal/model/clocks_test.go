@@ -1,0 +1,103 @@
+package model
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// What the laws say of clocks: something for which the operator waits may come earlier or later by as much as two clocks
+// are apart, and by no more. The API server's clock is the true one.
+
+// widest is by how many seconds two readings of clocks, made at the same time, could ever differ.
+func (w *world) widest() int32 { return w.fastest - w.slowest }
+
+// notBefore checks that it is not too early for something, by the true time.
+func (s *step) notBefore(due time.Time, what, whose string) { s.early(due.Sub(s.now()), what, whose) }
+
+func (s *step) early(by time.Duration, what, whose string) {
+	if by > time.Duration(s.world.widest())*time.Second {
+		s.breach("R9: %s %s %s too early, and clocks are at most %d s apart", whose, what, by, s.world.widest())
+	}
+}
+
+// paused checks the pause between two attempts of a step.
+func (s *step) paused(order *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
+	a, began := attempt(order.UID, was.Name, was.Epoch), s.world.actors[s.actor].began
+	switch {
+	case is.Phase == v1alpha1.StepBackoff && was.Phase != v1alpha1.StepBackoff:
+		if pause := pauseAfter(order, was, is); pause > 0 {
+			s.change(fmt.Sprint("due ", a, began+pause), func(g *ghost) { g.Due[a] = began + pause })
+		}
+	case is.Phase == v1alpha1.StepBackoff && !is.NotBefore.Equal(was.NotBefore):
+		s.change("not due "+a, func(g *ghost) { delete(g.Due, a) }) // It was edited, and need not wait any longer.
+	case is.Epoch > was.Epoch && was.Phase == v1alpha1.StepBackoff:
+		if due, known := s.ghost().Due[a]; known {
+			s.early(time.Duration(due-began)*time.Second, "starts again", a)
+			s.change("not due "+a, func(g *ghost) { delete(g.Due, a) })
+		}
+	}
+}
+
+// pauseAfter is the least pause, in seconds, after an attempt that has just failed.
+func pauseAfter(order *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) int32 {
+	const factor, longest = 2, 60 // Unless the spec says otherwise, which it does not here.
+	earlier := was.Retries
+	switch {
+	case is.Retries > was.Retries:
+	case is.Disruptions > was.Disruptions:
+		earlier = was.Disruptions
+	default:
+		return 0
+	}
+	pause := *order.Spec.Retry.Backoff.InitialSeconds
+	for range earlier {
+		pause = min(pause*factor, longest)
+	}
+	return pause
+}
+
+// overdue says what has been waited for too long when the controllers have just looked at everything.
+func (m *machine) overdue(w *world) string {
+	order := m.order(w.order)
+	if order == nil || order.Status.Phase != v1alpha1.WorkOrderRunning {
+		return ""
+	}
+	for i := range order.Status.Steps {
+		step := &order.Status.Steps[i]
+		due, known := m.ghosts.values[w.truth].Due[attempt(order.UID, step.Name, step.Epoch)]
+		// A tenth more to keep orders apart, and whole seconds.
+		if late := w.seconds - due; known && step.Phase == v1alpha1.StepBackoff && late > 60/10+2+w.widest() {
+			return step.Name + " should long have started again"
+		}
+	}
+	return ""
+}
+
+// startTimeout is how long a Pod of the step may take to start.
+func startTimeout(order *v1alpha1.WorkOrder, step string) time.Duration {
+	for i := range order.Spec.Steps {
+		if s := &order.Spec.Steps[i]; s.Name == step && s.StartTimeoutSeconds != nil {
+			return time.Duration(*s.StartTimeoutSeconds) * time.Second
+		}
+	}
+	return 10 * time.Minute
+}
+
+// cleaned checks that the Pods of a finished order are kept for as long as is promised. That a clock which is ahead shortens
+// that time is a known limit: the names that they keep are free then, also for a controller that was frozen.
+func (s *step) cleaned(pod *corev1.Pod) {
+	order := s.order(s.world.order)
+	if !ended(pod) || order == nil || !steppod.Owned(pod, order.UID) || order.Status.CompletionTime == nil {
+		return
+	}
+	s.notBefore(order.Status.CompletionTime.Add(plan.PodRetention), "is cleaned up", "Pod "+pod.Name)
+	if s.world.widest() > 0 {
+		s.freed(attemptOf(pod))
+	}
+}

@@ -1,0 +1,186 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/hack/reliability/report"
+)
+
+// What people do to a spec.
+var (
+	suspends = []edit{
+		{"suspends the order", func(o *v1alpha1.WorkOrder) { o.Spec.Suspend = true }},
+		{"resumes the order", func(o *v1alpha1.WorkOrder) { o.Spec.Suspend = false }},
+	}
+	cancels = []edit{{"cancels the order", func(o *v1alpha1.WorkOrder) { o.Spec.Cancel = true }}}
+	edits   = []edit{{"edits the image of every step", func(o *v1alpha1.WorkOrder) {
+		for i := range o.Spec.Steps {
+			o.Spec.Steps[i].Run.Image = "registry/agent:2"
+		}
+	}}}
+)
+
+// explorations are what is explored to the end. In all of them two controllers, unless it says one, interleave at every
+// request that they make, and every turn reads caches that are up to lag versions old, of orders and of Pods separately.
+var explorations = []struct {
+	name  string
+	setup setup
+	large bool
+}{
+	{name: "one step, old caches", setup: setup{order: sequence("a"), lag: 1}},
+	{name: "one step and a retry, caches as old as can be", setup: setup{order: sequence("a"), failures: 1, lag: 20, reduced: true}},
+	{name: "one step, a fault and a retry", setup: setup{order: sequence("a"), failures: 1, faults: 1}},
+	{name: "one step, two faults", setup: setup{order: sequence("a"), faults: 2}},
+	{name: "one step, cancelled", setup: setup{order: sequence("a"), edits: cancels}},
+	{name: "one step, edited, one controller and a fault", setup: setup{order: sequence("a"), actors: 1, faults: 1, lag: 1, edits: edits}},
+	{name: "one step, suspended and resumed", setup: setup{order: sequence("a"), edits: suspends}},
+	{name: "one step, the order deleted", setup: setup{order: sequence("a"), removal: true}},
+	{name: "one step, cancelled while a quota refuses Pods", setup: setup{order: sequence("a"), actors: 1, edits: cancels, lag: 3, faults: 1, sealsRefused: true}},
+	{name: "two steps and a retry", setup: setup{order: sequence("a", "b"), failures: 1}},
+	{name: "three steps, one controller and a fault", setup: setup{order: sequence("a", "b", "c"), actors: 1, failures: 1, faults: 1, lag: 1}},
+	{name: "seven steps and two retries, one controller and a fault", setup: setup{order: seven, actors: 1, failures: 2, faults: 1}},
+	{name: "two steps and a retry, only what is woken looks", setup: setup{order: sequence("a", "b"), failures: 1, lag: 1, wakes: true, reduced: true}},
+	{name: "one step, a pause before the retry, clocks set, one controller", setup: setup{order: pausing("a"), actors: 1, failures: 1, jumps: 2, reduced: true}},
+	{name: "one step, rewritten by others", setup: setup{order: sequence("a"), failures: 1, rewrites: 2, reduced: true}},
+	{name: "one step, created again", setup: setup{order: sequence("a"), actors: 1, removal: true, recreations: 1}},
+	{name: "one step, its Pod deleted, forced or evicted", setup: setup{order: sequence("a"), actors: 1, deletions: 1, force: true, waits: 1, lag: 1}},
+	{name: "three steps, a retry and a crash, cancelled", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: cancels, reduced: true}},
+	{name: "one step, its Pod deleted, caches from before the order", setup: setup{order: sequence("a"), actors: 1, deletions: 1, held: true, lag: 3}},
+
+	{name: "one step and a retry, old caches", setup: setup{order: sequence("a"), failures: 1, lag: 1}, large: true},
+	{name: "one step, caches as old as can be", setup: setup{order: sequence("a"), lag: 20}, large: true},
+	{name: "one step, a fault, old caches", setup: setup{order: sequence("a"), faults: 1, lag: 1}, large: true},
+	{name: "one step, only what is woken looks", setup: setup{order: sequence("a"), failures: 1, lag: 1, wakes: true}, large: true},
+	{name: "one step, its node and its start apart", setup: setup{order: sequence("a"), binds: true, lag: 1, edits: cancels}, large: true},
+	{name: "one step, clocks a second apart", setup: setup{order: sequence("a"), skew: 1, failures: 1, lag: 1}, large: true},
+	{name: "one step, its Pod deleted", setup: setup{order: sequence("a"), deletions: 1}, large: true},
+	{name: "one step, cancelled, old caches", setup: setup{order: sequence("a"), lag: 1, edits: cancels}, large: true},
+	{name: "one step, cancelled, a fault", setup: setup{order: sequence("a"), faults: 1, edits: cancels}, large: true},
+	{name: "one step, edited", setup: setup{order: sequence("a"), edits: edits}, large: true},
+	{name: "one step, edited, old caches", setup: setup{order: sequence("a"), lag: 1, edits: edits}, large: true},
+	{name: "one step, edited, a fault", setup: setup{order: sequence("a"), faults: 1, edits: edits}, large: true},
+	{name: "one step, the order deleted, a fault", setup: setup{order: sequence("a"), removal: true, faults: 1}, large: true},
+	{name: "one step, suspended and resumed, a fault", setup: setup{order: sequence("a"), faults: 1, edits: suspends}, large: true},
+	{name: "one step, a retry and a fault, old caches", setup: setup{order: sequence("a"), failures: 1, faults: 1, lag: 1}, large: true},
+	{name: "two steps and a retry, old caches", setup: setup{order: sequence("a", "b"), failures: 1, lag: 1}, large: true},
+	{name: "two steps and a retry, a fault", setup: setup{order: sequence("a", "b"), failures: 1, faults: 1}, large: true},
+	{name: "two steps, cancelled", setup: setup{order: sequence("a", "b"), failures: 1, edits: cancels}, large: true},
+	{name: "two steps, edited", setup: setup{order: sequence("a", "b"), edits: edits}, large: true},
+	{name: "two steps, suspended and resumed", setup: setup{order: sequence("a", "b"), edits: suspends}, large: true},
+	{name: "three steps and a retry", setup: setup{order: sequence("a", "b", "c"), failures: 1}, large: true},
+	{name: "three steps and a fault", setup: setup{order: sequence("a", "b", "c"), faults: 1}, large: true},
+	{name: "seven steps and two retries, one controller and two faults", setup: setup{order: seven, actors: 1, failures: 2, faults: 2}, large: true},
+	{name: "one step, clocks set", setup: setup{order: pausing("a"), failures: 1, jumps: 1, reduced: true}, large: true},
+	{name: "one step, clocks set twice, time passes, one controller", setup: setup{order: pausing("a"), failures: 1, actors: 1, jumps: 2, waits: 1, reduced: true}, large: true},
+	{name: "one step, clocks ten minutes apart, time passes", setup: setup{order: pausing("a"), failures: 1, skew: farAhead, waits: 1, reduced: true}, large: true},
+	{name: "one step, created again, old caches", setup: setup{order: sequence("a"), actors: 1, removal: true, recreations: 1, lag: 1}, large: true},
+	{name: "three steps, rewritten by others", setup: setup{order: sequence("a", "b", "c"), failures: 1, rewrites: 2, reduced: true}, large: true},
+	{name: "three steps, a retry and a crash, suspended and resumed", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: suspends, reduced: true}, large: true},
+	{name: "three steps, a retry and a crash, edited", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: edits, reduced: true}, large: true},
+	{name: "three steps, a retry and a crash, suspended, old caches", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: suspends[:1], lag: 1, reduced: true}, large: true},
+	{name: "three steps, a retry and a crash, cancelled, old caches", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: cancels, lag: 1, reduced: true}, large: true},
+}
+
+var seven = sequence("a", "b", "c", "d", "e", "f", "g")
+
+// rows are the rows of the table of hazards of which an exploration shows something.
+func (s *setup) rows() []string {
+	all := map[string]bool{
+		"R1": s.faults > 0, "R2": s.faults > 1, "R3": s.lag > 0, "R4": s.wakes || s.lag > 3, "R7": s.actors > 1, "R8": s.actors > 1 && len(s.edits) > 0,
+		"R9": s.jumps > 0 || s.skew != 0, "R10": s.deletions > 0, "R12": s.recreations > 0, "R14": s.rewrites > 0,
+	}
+	maps.DeleteFunc(all, func(_ string, shown bool) bool { return !shown })
+	return slices.Sorted(maps.Keys(all))
+}
+
+// survey adds up what explorations have shown.
+type survey struct {
+	mu    sync.Mutex
+	lines map[string]*shown
+}
+
+type shown struct{ explorations, states, transitions, faults, broken int }
+
+func (s *survey) add(e *exploration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, row := range e.setup.rows() {
+		sum := s.lines[row]
+		if sum == nil {
+			sum = &shown{}
+			s.lines[row] = sum
+		}
+		sum.explorations++
+		sum.states += len(e.parents)
+		sum.transitions += len(e.from)
+		sum.faults += e.faulty
+		if e.broken != nil || e.left > 0 {
+			sum.broken++
+		}
+	}
+}
+
+func (s *survey) report(t *testing.T, began time.Time) {
+	for _, row := range slices.Sorted(maps.Keys(s.lines)) {
+		sum := s.lines[row]
+		notes := []string{fmt.Sprintf("all interleavings: %d explorations, %d transitions", sum.explorations, sum.transitions)}
+		if sum.faults > 0 {
+			notes = append(notes, fmt.Sprintf("%d of the transitions are faults", sum.faults))
+		}
+		tell(t, report.Line{Row: row, Cases: sum.states, Unit: "states", Violations: sum.broken, Notes: notes}.Since(began))
+	}
+}
+
+// endAsWithout checks that nothing that goes wrong makes an order end in a way in which it does not end otherwise. When
+// people edit it, something that goes wrong may be what makes the edit come in time.
+func (e *exploration) endAsWithout() {
+	if e.setup.faults == 0 || len(e.setup.edits) > 0 || e.broken != nil {
+		return
+	}
+	calm := e.setup
+	calm.faults = 0
+	without := explore(calm, 50_000_000)
+	for end := range e.ends {
+		if !without.ends[end] {
+			e.broken = []string{"only if something goes wrong does the order end like this: " + end}
+		}
+	}
+}
+
+// tell adds a line to the report.
+func tell(t *testing.T, line report.Line) {
+	t.Helper()
+	line.Harness, line.Full = "H1", report.Full()
+	if err := line.Add(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoInterleavingBreaksALaw(t *testing.T) {
+	sums, began := &survey{lines: map[string]*shown{}}, time.Now()
+	t.Run("all", func(t *testing.T) {
+		for _, x := range explorations {
+			t.Run(x.name, func(t *testing.T) {
+				if x.large && !report.Full() {
+					t.Skip("large: RELIABILITY=full explores it")
+				}
+				t.Parallel()
+				began := time.Now()
+				if x.setup.actors == 0 {
+					x.setup.actors = 2
+				}
+				e := explore(x.setup, 50_000_000)
+				e.endAsWithout()
+				e.report(t, began)
+				sums.add(e)
+			})
+		}
+	})
+	sums.report(t, began)
+}
