@@ -34,7 +34,7 @@ var explorations = []struct {
 	large bool
 }{
 	{name: "one step, old caches", setup: setup{order: sequence("a"), lag: 1}},
-	{name: "two steps and a retry, caches as old as can be", setup: setup{order: sequence("a", "b"), failures: 1, lag: 20, reduced: true}},
+	{name: "one step and a retry, caches as old as can be", setup: setup{order: sequence("a"), failures: 1, lag: 20, reduced: true}},
 	{name: "one step, a fault and a retry", setup: setup{order: sequence("a"), failures: 1, faults: 1}},
 	{name: "one step, two faults", setup: setup{order: sequence("a"), faults: 2}},
 	{name: "one step, cancelled", setup: setup{order: sequence("a"), edits: cancels}},
@@ -137,9 +137,10 @@ func (s *survey) report(t *testing.T, began time.Time) {
 	}
 }
 
-// endAsWithout checks that nothing that goes wrong makes an order end in a way in which it does not end otherwise.
+// endAsWithout checks that nothing that goes wrong makes an order end in a way in which it does not end otherwise. When
+// people edit it, something that goes wrong may be what makes the edit come in time.
 func (e *exploration) endAsWithout() {
-	if e.setup.faults == 0 || e.broken != nil {
+	if e.setup.faults == 0 || len(e.setup.edits) > 0 || e.broken != nil {
 		return
 	}
 	calm := e.setup

@@ -16,7 +16,9 @@ import (
 	"workorders.dev/operator/hack/reliability/report"
 )
 
-// TestMain runs nothing unless MODEL or RELIABILITY is set: the explorations take minutes. It asks for 300 walks, or 10,000 with RELIABILITY=full, from another seed each time. One that failed is walked again
+// TestMain runs nothing unless MODEL or RELIABILITY is set: the explorations take minutes.
+//
+// TestMain asks for 300 walks, or 10,000 with RELIABILITY=full, from another seed each time. One that failed is walked again
 // by -rapid.seed, which the failure prints.
 func TestMain(m *testing.M) {
 	if os.Getenv("MODEL") == "" && os.Getenv("RELIABILITY") == "" {
