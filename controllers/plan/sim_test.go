@@ -282,6 +282,7 @@ func (s *simulation) run() error {
 			}
 		}
 		s.turned()
+		s.laws.explained(s.cluster)
 		wake := s.operator.wake.Add(-s.operator.skew)
 		switch idle := s.operator.wake.IsZero(); {
 		case len(s.agenda) > 0 && (idle || !wake.Before(s.agenda[0].at)):
