@@ -15,7 +15,7 @@ IMAGES     := operator=. step=hack/step
 LIKE_CLUSTER := CGO_ENABLED=0 GOFLAGS="$${GOFLAGS:-} -trimpath"
 CRD_LIMIT_KIB := 250
 # Which of the end-to-end tests are run; those that kill parts of the cluster only by `make test-outage`.
-E2E_LABELS ?= !outage && !graph
+E2E_LABELS ?= !outage
 
 # How much of `make reliability` is run: all cases or a sample of them, and which parts. Only a whole run writes the document.
 RELIABILITY ?= full
@@ -233,6 +233,11 @@ run: ## Run the operator here, against the cluster of KUBECONFIG (default: the o
 demo: ## Show a work order happen
 	$(begin)
 	hack/demo/up
+
+.PHONY: samples
+samples: ## Run the samples where the demo ran, and write what kubectl shows of them to docs/samples.md
+	$(begin)
+	hack/demo/samples
 
 .PHONY: demo-down
 demo-down: ## Take the demo away

@@ -23,7 +23,7 @@ func withFinally() v1alpha1.WorkOrderSpec {
 	}
 }
 
-var _ = Describe("The end of an order", Label("graph"), func() {
+var _ = Describe("The end of an order", func() {
 	It("by its deadline: what runs is stopped, finally runs, and the order has failed", func(ctx SpecContext) {
 		spec := withFinally()
 		spec.ActiveDeadlineSeconds = pointer(int64(4))
@@ -66,7 +66,7 @@ var _ = Describe("The end of an order", Label("graph"), func() {
 	})
 })
 
-var _ = Describe("A workspace", Label("graph"), func() {
+var _ = Describe("A workspace", func() {
 	It("is shared by the steps of its order, and deleted with it", func(ctx SpecContext) {
 		namespace := newNamespace(ctx, nil)
 		spec := v1alpha1.WorkOrderSpec{

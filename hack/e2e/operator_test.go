@@ -35,13 +35,13 @@ func newProcess() *process {
 	return p
 }
 
-// start starts the operator unless it runs, and waits until it is ready.
-func (p *process) start() {
+// start starts the operator unless it runs, with those flags besides, and waits until it is ready.
+func (p *process) start(flags ...string) {
 	GinkgoHelper()
 	if p.session != nil && p.session.ExitCode() < 0 {
 		return
 	}
-	command := exec.Command(p.binary, "--metrics-bind-address="+p.metrics, "--health-probe-bind-address="+p.probe)
+	command := exec.Command(p.binary, append(flags, "--metrics-bind-address="+p.metrics, "--health-probe-bind-address="+p.probe)...)
 	session, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
 	Expect(err).NotTo(HaveOccurred())
 	p.session = session

@@ -27,7 +27,7 @@ func kept(ctx context.Context, spec v1alpha1.WorkOrderSpec) (*v1alpha1.WorkOrder
 	return submit(ctx, namespace, "order", spec), book
 }
 
-var _ = Describe("A rewind and an edit of an order that runs", Label("graph"), func() {
+var _ = Describe("A rewind and an edit of an order that runs", func() {
 	It("stops what runs of it, writes its end down, and starts all of it again in one transition", func(ctx SpecContext) {
 		order, book := kept(ctx, three("--duration=3s"))
 		expectRunning(ctx, order, "c")

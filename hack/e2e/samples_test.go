@@ -27,7 +27,7 @@ func apply(ctx context.Context, file string) *v1alpha1.WorkOrder {
 	return submit(ctx, newNamespace(ctx, nil), order.Name, order.Spec)
 }
 
-var _ = Describe("The samples", Label("graph"), func() {
+var _ = Describe("The samples", func() {
 	It("simple-pipeline: each step gets what the one before it found", func(ctx SpecContext) {
 		order := apply(ctx, "simple-pipeline.yaml")
 		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
