@@ -12,20 +12,6 @@ import (
 	"workorders.dev/operator/hack/reliability/report"
 )
 
-// What people do to a spec.
-var (
-	suspends = []edit{
-		{"suspends the order", func(o *v1alpha1.WorkOrder) { o.Spec.Suspend = true }},
-		{"resumes the order", func(o *v1alpha1.WorkOrder) { o.Spec.Suspend = false }},
-	}
-	cancels = []edit{{"cancels the order", func(o *v1alpha1.WorkOrder) { o.Spec.Cancel = true }}}
-	edits   = []edit{{"edits the image of every step", func(o *v1alpha1.WorkOrder) {
-		for i := range o.Spec.Steps {
-			o.Spec.Steps[i].Run.Image = "registry/agent:2"
-		}
-	}}}
-)
-
 // explorations are what is explored to the end. In all of them two controllers, unless it says one, interleave at every
 // request that they make, and every turn reads caches that are up to lag versions old, of orders and of Pods separately.
 var explorations = []struct {
@@ -52,6 +38,18 @@ var explorations = []struct {
 	{name: "one step, its Pod deleted, forced or evicted", setup: setup{order: sequence("a"), actors: 1, deletions: 1, force: true, waits: 1, lag: 1}},
 	{name: "three steps, a retry and a crash, cancelled", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: cancels, reduced: true}},
 	{name: "one step, its Pod deleted, caches from before the order", setup: setup{order: sequence("a"), actors: 1, deletions: 1, held: true, lag: 3}},
+
+	{name: "one step, rewound", setup: setup{order: sequence("a"), edits: rewind, reduced: true}},
+	{name: "one step, rewound to the epoch of its retry, one controller", setup: setup{order: sequence("a"), actors: 1, failures: 1, lag: 1, edits: []edit{rewindsTo("a", 2), asksNoMore("a")}}},
+	{name: "two steps side by side, one rewound, one controller", setup: setup{order: graph("a", "b"), actors: 1, failures: 1, lag: 1, edits: rewind}},
+	{name: "a diamond and a retry, one controller", setup: setup{order: diamond(), actors: 1, failures: 1, faults: 1, crashes: true}},
+	{name: "a diamond, one step at a time, its first step rewound, one controller", setup: setup{order: with(diamond(), atMost(1)), actors: 1, edits: rewind}},
+	{name: "two steps and a condition, rewound, one controller", setup: setup{order: conditional(), actors: 1, failures: 1, edits: rewind}},
+	{name: "finally, cancelled", setup: setup{order: with(sequence("a"), finally("z")), edits: cancels, reduced: true}},
+	{name: "finally, rewound and cancelled, one controller", setup: setup{order: with(sequence("a"), finally("z")), actors: 1, failures: 1, edits: slices.Concat(rewind, cancels)}},
+	{name: "a step inserted and one removed, one controller", setup: setup{order: sequence("a", "b"), actors: 1, edits: []edit{inserts("x", "b"), removes("a")}}},
+	{name: "a step removed and back, one controller", setup: setup{order: sequence("a", "b"), actors: 1, lag: 1, edits: []edit{removes("a"), inserts("a", "b")}}},
+	{name: "a deadline, and a rewind, one controller", setup: setup{order: with(sequence("a"), finally("z"), within(aWhile-5)), actors: 1, waits: 1, edits: rewind, reduced: true}},
 
 	{name: "one step and a retry, old caches", setup: setup{order: sequence("a"), failures: 1, lag: 1}, large: true},
 	{name: "one step, caches as old as can be", setup: setup{order: sequence("a"), lag: 20}, large: true},
@@ -85,6 +83,30 @@ var explorations = []struct {
 	{name: "three steps, a retry and a crash, edited", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: edits, reduced: true}, large: true},
 	{name: "three steps, a retry and a crash, suspended, old caches", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: suspends[:1], lag: 1, reduced: true}, large: true},
 	{name: "three steps, a retry and a crash, cancelled, old caches", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: cancels, lag: 1, reduced: true}, large: true},
+	{name: "three steps, a retry and a crash, the first step rewound", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: rewind, reduced: true}, large: true},
+	{name: "one step, rewound, old caches", setup: setup{order: sequence("a"), edits: rewind, lag: 1, reduced: true}, large: true},
+	{name: "one step and a retry, rewound twice", setup: setup{order: sequence("a"), failures: 1, edits: []edit{rewindsTo("a", 2), rewindsTo("a", 3)}, reduced: true}, large: true},
+	{name: "two steps side by side, one rewound", setup: setup{order: graph("a", "b"), edits: rewind, reduced: true}, large: true},
+	{name: "a diamond and a retry", setup: setup{order: diamond(), failures: 1, reduced: true}, large: true},
+	{name: "a diamond, a retry and a crash, one step at a time", setup: setup{order: with(diamond(), atMost(1)), failures: 1, faults: 1, crashes: true, reduced: true}, large: true},
+	{name: "a diamond, a branch of it rewound", setup: setup{order: diamond(), edits: []edit{rewindsTo("b", 2)}, reduced: true}, large: true},
+	{name: "two steps and a condition, a retry, rewound", setup: setup{order: conditional(), failures: 1, edits: rewind, reduced: true}, large: true},
+	{name: "finally, a retry and a crash, cancelled", setup: setup{order: with(sequence("a", "b"), finally("z")), failures: 1, faults: 1, crashes: true, edits: cancels, reduced: true}, large: true},
+	{name: "finally, rewound", setup: setup{order: with(sequence("a"), finally("z")), failures: 1, edits: []edit{rewindsTo("z", 2), rewindsTo("a", 2)}, reduced: true}, large: true},
+	{name: "a step inserted and one removed", setup: setup{order: sequence("a", "b"), edits: []edit{inserts("x", "b"), removes("a")}, reduced: true}, large: true},
+	{name: "a step removed and back", setup: setup{order: sequence("a", "b"), edits: []edit{removes("a"), inserts("a", "b")}, reduced: true}, large: true},
+	{name: "a deadline, and a rewind", setup: setup{order: with(sequence("a"), finally("z"), within(aWhile-5)), waits: 1, edits: rewind, reduced: true}, large: true},
+	{name: "a spec that cannot run, and is mended", setup: setup{order: sequence("a", "b"), failures: 1, edits: breaks, reduced: true}, large: true},
+}
+
+var rewind = []edit{rewindsTo("a", 2)}
+
+// diamond is a graph: b and c come after a, and d comes after both.
+func diamond() *v1alpha1.WorkOrder { return graph("a", "b a", "c a", "d b c") }
+
+// conditional is a sequence whose second step runs only if the first was started again.
+func conditional() *v1alpha1.WorkOrder {
+	return with(sequence("a", "b"), when("b", `steps["a"].epoch > 1`))
 }
 
 var seven = sequence("a", "b", "c", "d", "e", "f", "g")
@@ -94,6 +116,7 @@ func (s *setup) rows() []string {
 	all := map[string]bool{
 		"R1": s.faults > 0, "R2": s.faults > 1, "R3": s.lag > 0, "R4": s.wakes || s.lag > 3, "R7": s.actors > 1, "R8": s.actors > 1 && len(s.edits) > 0,
 		"R9": s.jumps > 0 || s.skew != 0, "R10": s.deletions > 0, "R12": s.recreations > 0, "R14": s.rewrites > 0,
+		"R17": s.faults > 0 && len(s.edits) > 0, "R18": len(s.edits) > 1,
 	}
 	maps.DeleteFunc(all, func(_ string, shown bool) bool { return !shown })
 	return slices.Sorted(maps.Keys(all))
