@@ -36,6 +36,32 @@ func TestAStepThatNeverStartedComesBackInTheEpochThatWasAskedFor(t *testing.T) {
 	}
 }
 
+// TestARewindSupersedesTheOneBeforeThoughItsEpochStartedLate is about a step that waits in its new epoch before it starts, as
+// the order is suspended. The event that rewound it to that epoch is the first that holds it.
+func TestARewindSupersedesTheOneBeforeThoughItsEpochStartedLate(t *testing.T) {
+	o := accepted(t, func(o *v1alpha1.WorkOrder) { o.Spec.Steps = o.Spec.Steps[:1] })
+	done := func() { o.Status.Steps[0].Phase = v1alpha1.StepSucceeded }
+	next := func(seconds float64) (tr *Transition) { o, tr = moved(t, o, World{}, seconds); return tr }
+	done()
+	o = edited(o, func(spec *v1alpha1.WorkOrderSpec) {
+		spec.Suspend, spec.Rewinds = true, []v1alpha1.RewindRequest{{Step: "a", ToEpoch: 2}}
+	})
+	next(1)
+	first := next(2)
+	o = edited(o, func(spec *v1alpha1.WorkOrderSpec) { spec.Suspend = false })
+	next(3)
+	done()
+	o = edited(o, func(spec *v1alpha1.WorkOrderSpec) { spec.Rewinds[0].ToEpoch = 3 })
+	next(4)
+	second := next(5)
+	if first.Event.Rewind == nil || second.Event.Rewind == nil {
+		t.Fatalf("it is %s, and then %s", first.Event.Type, second.Event.Type)
+	}
+	if after := second.Event.Rewind.SupersededAfter; after >= first.Event.Sequence {
+		t.Errorf("number %d brings it to epoch 2, and number %d, to epoch 3, supersedes only what is after %d", first.Event.Sequence, second.Event.Sequence, after)
+	}
+}
+
 // TestARerunOfAnOddStatusComesToRest is about statuses that no operator writes, on which a rerun led to itself.
 func TestARerunOfAnOddStatusComesToRest(t *testing.T) {
 	skipped := podStep("b")
