@@ -74,7 +74,7 @@ func superseded(chain progress.Chain, status *v1alpha1.WorkOrderStatus) string {
 		}
 		restarted := slices.ContainsFunc(last.Rewind.Steps, func(r v1alpha1.RewoundStep) bool {
 			return r.Step == e.Spec.Step && e.Spec.Epoch < r.NewEpoch && e.Spec.Sequence < last.Sequence
-		})
+		}) && !passedBy(chain, &e.Spec)
 		end := e.Spec.Result != nil || e.Spec.Type == v1alpha1.EventStepSkipped || e.Spec.Type == v1alpha1.EventStepFailed
 		entry := entryOf(status, e.Spec.Step)
 		if restarted || end && entry != nil && e.Spec.Epoch != entry.Epoch {
@@ -82,6 +82,15 @@ func superseded(chain progress.Chain, status *v1alpha1.WorkOrderStatus) string {
 		}
 	}
 	return ""
+}
+
+// passedBy says whether an event only brought a step to an epoch in which it then never began, as a later one was asked for.
+func passedBy(chain progress.Chain, rewound *v1alpha1.ProgressEventSpec) bool {
+	return rewound.Type == v1alpha1.EventRewound && !slices.ContainsFunc(chain.Events, func(e *v1alpha1.ProgressEvent) bool {
+		return slices.ContainsFunc(e.Spec.Changes.Steps, func(step v1alpha1.StepStatus) bool {
+			return step.Name == rewound.Step && step.Epoch == rewound.Epoch && !neverBegan(&step)
+		})
+	})
 }
 
 // voids says whether a rewind makes an event void, by the rule that readers are given.
