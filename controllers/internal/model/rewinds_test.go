@@ -15,11 +15,8 @@ import (
 func (s *step) advanced(before, after *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
 	asked, e := requested(&after.Spec, is.Name), s.written(after)
 	listed := e != nil && e.Spec.Rewind != nil && slices.Contains(e.Spec.Rewind.Steps, v1alpha1.RewoundStep{Step: is.Name, NewEpoch: is.Epoch})
-	if neverBegan(was) && !listed { // There is nothing that could be superseded.
-		if wanted := max(was.Epoch, asked, 1); e != nil && is.Epoch != wanted {
-			s.breach("I3: %s goes from epoch %d, in which it never began, to %d and not to %d", is.Name, was.Epoch, is.Epoch, wanted)
-		}
-		return
+	if neverBegan(was) && (e == nil || is.Epoch == max(was.Epoch, asked, 1)) {
+		return // There is nothing that could be superseded.
 	}
 	if wanted := max(was.Epoch+1, asked); is.Epoch != wanted {
 		s.breach("I3: %s goes from epoch %d to %d and not to %d", is.Name, was.Epoch, is.Epoch, wanted)
