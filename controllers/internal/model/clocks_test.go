@@ -100,14 +100,15 @@ func startTimeout(order *v1alpha1.WorkOrder, step string) time.Duration {
 	return 10 * time.Minute
 }
 
-// cleaned checks that the Pods of a finished order are kept for as long as is promised. That a clock which is ahead shortens
-// that time is a known limit: the names that they keep are free then, also for a controller that was frozen.
+// cleaned checks that the Pods of a finished order are kept for as long as is promised: from the end that the controller knows
+// of, which a rewind may have undone since. That a clock which is ahead shortens that time is a known limit: the names that
+// they keep are free then, also for a controller that was frozen.
 func (s *step) cleaned(pod *corev1.Pod) {
-	order := s.order(s.world.order)
-	if !ended(pod) || order == nil || !steppod.Owned(pod, order.UID) || order.Status.CompletionTime == nil {
+	order, hand := s.order(s.world.order), s.turns.values[s.world.actors[s.actor].turn].hand
+	if !ended(pod) || order == nil || !steppod.Owned(pod, order.UID) || hand == nil || hand.Status.CompletionTime == nil {
 		return
 	}
-	s.notBefore(order.Status.CompletionTime.Add(plan.PodRetention), "is cleaned up", "Pod "+pod.Name)
+	s.notBefore(hand.Status.CompletionTime.Add(plan.PodRetention), "is cleaned up", "Pod "+pod.Name)
 	if s.world.widest() > 0 {
 		s.freed(attemptOf(pod))
 	}

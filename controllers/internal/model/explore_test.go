@@ -184,13 +184,16 @@ func (e *exploration) fail(n int32, last *action, broken ...string) {
 	slices.Reverse(e.way)
 }
 
-// afterwards says what is not as it should be when nothing more happens by itself: the order has ended, or is suspended;
-// and when its Pods are of no more use, they go, and nothing else is written.
+// afterwards says what is not as it should be when nothing more happens by itself: the order has ended, or is suspended, or
+// cannot run; and when its Pods are of no more use, they go, and nothing else is written.
 func (m *machine) afterwards(w world) string {
 	before := m.order(w.order)
 	if before != nil && before.Status.CompletionTime == nil {
 		if before.Spec.Suspend && before.Status.Phase == v1alpha1.WorkOrderSuspended {
 			return ""
+		}
+		if plan.Validate(&before.Spec) != nil {
+			return "" // It waits until somebody mends it.
 		}
 		return fmt.Sprintf("the order is %s", before.Status.Phase)
 	}

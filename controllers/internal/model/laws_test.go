@@ -42,6 +42,8 @@ type ghost struct {
 type ending struct {
 	Phase    corev1.PodPhase
 	SpecHash string
+	// Itself: it ended before anything ended it.
+	Itself bool `json:",omitempty"`
 }
 
 func newGhost() *ghost {
@@ -120,7 +122,7 @@ func (s *step) started(pod *corev1.Pod) {
 
 // ended notes how a container ended.
 func (s *step) ended(pod *corev1.Pod) {
-	end := ending{Phase: pod.Status.Phase, SpecHash: pod.Annotations[steppod.AnnotationSpecHash]}
+	end := ending{Phase: pod.Status.Phase, SpecHash: pod.Annotations[steppod.AnnotationSpecHash], Itself: pod.Status.Reason == "" && pod.DeletionTimestamp == nil}
 	a := attemptOf(pod)
 	s.change(fmt.Sprint("ended ", a, end), func(g *ghost) { g.Ends[a] = end })
 }
@@ -262,6 +264,8 @@ func (s *step) result(order *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
 		s.breach("I3: %s is said to have done %s, and its Pod did %q", a, digest, end.SpecHash)
 	case phase != v1alpha1.StepSucceeded && end.Phase == corev1.PodSucceeded && end.SpecHash == digest:
 		s.breach("I3: %s has succeeded and is said to be %s %s", a, phase, code)
+	case code == v1alpha1.CodeStartTimeout && end.Itself:
+		s.breach("I3: %s ended by itself, and is said not to have started", a)
 	case code == v1alpha1.CodeNonZeroExit && !known, code == v1alpha1.CodeLost:
 		s.breach("I3: %s is said to be %s %s", a, phase, code)
 	}
