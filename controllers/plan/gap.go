@@ -43,11 +43,20 @@ func (d *draft) closeGap(gap bool) {
 	for i := range d.steps {
 		s := &d.steps[i]
 		listed := slices.ContainsFunc(rewind.Steps, func(r v1alpha1.RewoundStep) bool { return r.Step == s.Name })
-		if !listed && s.Epoch > 1 && s.StartSequence > SequenceOf(d.status().Head) {
+		if !listed && d.rewoundInGap(s) {
 			rewind.Steps = append(rewind.Steps, v1alpha1.RewoundStep{Step: s.Name, NewEpoch: s.Epoch})
 		}
 	}
 	if len(rewind.Steps) > 0 {
 		d.event.Rewind = &rewind
 	}
+}
+
+// rewoundInGap says whether a step was started again inside the gap, or may have been. One that was passed over before the gap
+// has no epoch, and goes to its first by a rewind; one that started there for the first time looks the same.
+func (d *draft) rewoundInGap(step *v1alpha1.StepStatus) bool {
+	if step.StartSequence <= SequenceOf(d.status().Head) {
+		return false
+	}
+	return step.Epoch > 1 || step.Epoch == 1 && d.state.Rewinds > 0 && step.StartSequence < d.event.Sequence
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"testing"
 
 	"workorders.dev/operator/api/v1alpha1"
@@ -33,6 +34,53 @@ func TestAStepThatNeverStartedComesBackInTheEpochThatWasAskedFor(t *testing.T) {
 	}
 	if next := Next(o, World{}, at(2)); next != nil {
 		t.Errorf("%s of %s follows", next.Event.Type, next.Event.Step)
+	}
+}
+
+// TestARewindSupersedesTheOneBeforeThoughItsEpochStartedLate is about a step that waits in its new epoch before it starts, as
+// the order is suspended. The event that rewound it to that epoch is the first that holds it.
+func TestARewindSupersedesTheOneBeforeThoughItsEpochStartedLate(t *testing.T) {
+	o := accepted(t, func(o *v1alpha1.WorkOrder) { o.Spec.Steps = o.Spec.Steps[:1] })
+	done := func() { o.Status.Steps[0].Phase = v1alpha1.StepSucceeded }
+	next := func(seconds float64) (tr *Transition) { o, tr = moved(t, o, World{}, seconds); return tr }
+	done()
+	o = edited(o, func(spec *v1alpha1.WorkOrderSpec) {
+		spec.Suspend, spec.Rewinds = true, []v1alpha1.RewindRequest{{Step: "a", ToEpoch: 2}}
+	})
+	next(1)
+	first := next(2)
+	o = edited(o, func(spec *v1alpha1.WorkOrderSpec) { spec.Suspend = false })
+	next(3)
+	done()
+	o = edited(o, func(spec *v1alpha1.WorkOrderSpec) { spec.Rewinds[0].ToEpoch = 3 })
+	next(4)
+	second := next(5)
+	if first.Event.Rewind == nil || second.Event.Rewind == nil {
+		t.Fatalf("it is %s, and then %s", first.Event.Type, second.Event.Type)
+	}
+	if after := second.Event.Rewind.SupersededAfter; after >= first.Event.Sequence {
+		t.Errorf("number %d brings it to epoch 2, and number %d, to epoch 3, supersedes only what is after %d", first.Event.Sequence, second.Event.Sequence, after)
+	}
+}
+
+// TestAGapTellsOfAStepThatWasPassedOver is about a step without an epoch, as its condition was false, that is rewound to its
+// first while no event can be written: that it was skipped does not hold any more.
+func TestAGapTellsOfAStepThatWasPassedOver(t *testing.T) {
+	o := accepted(t, func(o *v1alpha1.WorkOrder) { o.Spec.Steps[1].When = `steps["a"].epoch > 1` })
+	o.Status.Steps[0].Phase = v1alpha1.StepSucceeded
+	o, skipped := moved(t, o, World{}, 1)
+	o = edited(o, func(spec *v1alpha1.WorkOrderSpec) { spec.Rewinds = []v1alpha1.RewindRequest{{Step: "a", ToEpoch: 2}} })
+	o, _ = moved(t, o, World{}, 2)
+	o.Status.Steps[2].Phase = v1alpha1.StepSucceeded
+	o, rewound := moved(t, o, World{}, 3)
+	o.Status = rewound.Unrecorded()
+	o = edited(o, func(spec *v1alpha1.WorkOrderSpec) { spec.Suspend = true })
+	_, closing := moved(t, o, World{}, 4)
+	if skipped.Event.Type != v1alpha1.EventStepSkipped || rewound.Event.Type != v1alpha1.EventRewound {
+		t.Fatalf("it is %s, and then %s", skipped.Event.Type, rewound.Event.Type)
+	}
+	if r := closing.Event.Rewind; r == nil || !slices.Contains(r.Steps, v1alpha1.RewoundStep{Step: "b", NewEpoch: 1}) {
+		t.Errorf("b is at its first epoch, and of the gap in which it got there it is said: %+v", r)
 	}
 }
 

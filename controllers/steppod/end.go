@@ -123,10 +123,20 @@ func stop(pod *corev1.Pod) *End {
 	case "":
 		return nil
 	case v1alpha1.CodeStartTimeout:
+		if endedByItself(pod) {
+			return nil // Whoever stopped it had not seen yet that it started after all.
+		}
 		return &End{Verdict: Disrupted, Code: code, Message: "its container did not start in time"}
 	default:
 		return StoppedFor(code)
 	}
+}
+
+// endedByItself says whether a Pod's container ran and ended before anything ended it: neither a deadline nor a deletion.
+func endedByItself(pod *corev1.Pod) bool {
+	s := state(pod)
+	ran := s != nil && s.Terminated != nil && s.Terminated.Reason != unknownEnd
+	return ran && pod.Status.Reason != "DeadlineExceeded" && pod.DeletionTimestamp == nil
 }
 
 // StoppedFor is the end of an attempt that the operator stopped for the given reason, before or after its Pod was made.

@@ -142,6 +142,10 @@ var ends = []struct {
 
 	{"it was to be stopped, but was not, and failed by itself", life{bound, terminated(3, "", ""), stoppedAs("StartTimeout"), lasting(60), failed},
 		&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", ExitCode: ptr(int32(3)), Finished: at}},
+	{"it was stopped as it did not start, but had long failed by itself", life{bound, terminated(3, "", ""), stoppedAs("StartTimeout"), failed},
+		&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", ExitCode: ptr(int32(3)), Finished: at}},
+	{"it was stopped as it did not start, and then did", life{bound, terminated(143, "", ""), stoppedAs("StartTimeout"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
+		&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start in time", ExitCode: ptr(int32(143)), Finished: at}},
 	{"it was stopped as it did not start", life{bound, stoppedAs("StartTimeout"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
 		&End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start in time"}},
 	{"it was stopped as it did not start, and had no node", life{stoppedAs("StartTimeout"), deleted(0, 0)},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -375,9 +376,14 @@ func (s *step) edit(action) {
 }
 
 func (s *step) editOrder(change func(*v1alpha1.WorkOrder)) {
-	order := s.order(s.world.order).DeepCopy()
+	before := s.order(s.world.order)
+	order := before.DeepCopy()
 	change(order)
+	if equality.Semantic.DeepEqual(before.Spec, order.Spec) && order.DeletionTimestamp == nil {
+		return // The API server makes no new generation of that.
+	}
 	order.Generation++
+	s.unwanted(order)
 	s.setOrder(order)
 }
 

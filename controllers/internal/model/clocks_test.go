@@ -27,20 +27,31 @@ func (s *step) early(by time.Duration, what, whose string) {
 }
 
 // paused checks the pause between two attempts of a step.
-func (s *step) paused(order *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
-	a, began := attempt(order.UID, was.Name, was.Epoch), s.world.actors[s.actor].began
+func (s *step) paused(before, after *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
+	a, began := attempt(after.UID, was.Name, was.Epoch), s.world.actors[s.actor].began
 	switch {
 	case is.Phase == v1alpha1.StepBackoff && was.Phase != v1alpha1.StepBackoff:
-		if pause := pauseAfter(order, was, is); pause > 0 {
+		if pause := pauseAfter(after, was, is); pause > 0 {
 			s.change(fmt.Sprint("due ", a, began+pause), func(g *ghost) { g.Due[a] = began + pause })
 		}
-	case is.Phase == v1alpha1.StepBackoff && !is.NotBefore.Equal(was.NotBefore):
-		s.change("not due "+a, func(g *ghost) { delete(g.Due, a) }) // It was edited, and need not wait any longer.
+	case is.Epoch > was.Epoch && was.Phase == v1alpha1.StepBackoff && runsAgain(before)[is.Name]:
+		s.change("not due "+a, func(g *ghost) { delete(g.Due, a) }) // It was edited or rewound, and need not wait any longer.
 	case is.Epoch > was.Epoch && was.Phase == v1alpha1.StepBackoff:
 		if due, known := s.ghost().Due[a]; known {
 			s.early(time.Duration(due-began)*time.Second, "starts again", a)
 			s.change("not due "+a, func(g *ghost) { delete(g.Due, a) })
 		}
+	}
+}
+
+// expired checks that the deadline of an order does not come too early.
+func (s *step) expired(before, after *v1alpha1.WorkOrder) {
+	if was := &before.Status; after.Status.Expired && !was.Expired {
+		since := was.StartTime
+		if was.ActiveSince != nil {
+			since = was.ActiveSince
+		}
+		s.notBefore(since.Add(time.Duration(*after.Spec.ActiveDeadlineSeconds)*time.Second), "ends by its deadline", "the order")
 	}
 }
 
@@ -65,7 +76,7 @@ func pauseAfter(order *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) int32 {
 // overdue says what has been waited for too long when the controllers have just looked at everything.
 func (m *machine) overdue(w *world) string {
 	order := m.order(w.order)
-	if order == nil || order.Status.Phase != v1alpha1.WorkOrderRunning {
+	if order == nil || order.Status.Phase != v1alpha1.WorkOrderRunning || plan.Validate(&order.Spec) != nil {
 		return ""
 	}
 	for i := range order.Status.Steps {
@@ -89,14 +100,15 @@ func startTimeout(order *v1alpha1.WorkOrder, step string) time.Duration {
 	return 10 * time.Minute
 }
 
-// cleaned checks that the Pods of a finished order are kept for as long as is promised. That a clock which is ahead shortens
-// that time is a known limit: the names that they keep are free then, also for a controller that was frozen.
+// cleaned checks that the Pods of a finished order are kept for as long as is promised: from the end that the controller knows
+// of, which a rewind may have undone since. That a clock which is ahead shortens that time is a known limit: the names that
+// they keep are free then, also for a controller that was frozen.
 func (s *step) cleaned(pod *corev1.Pod) {
-	order := s.order(s.world.order)
-	if !ended(pod) || order == nil || !steppod.Owned(pod, order.UID) || order.Status.CompletionTime == nil {
+	order, hand := s.order(s.world.order), s.turns.values[s.world.actors[s.actor].turn].hand
+	if !ended(pod) || order == nil || !steppod.Owned(pod, order.UID) || hand == nil || hand.Status.CompletionTime == nil {
 		return
 	}
-	s.notBefore(order.Status.CompletionTime.Add(plan.PodRetention), "is cleaned up", "Pod "+pod.Name)
+	s.notBefore(hand.Status.CompletionTime.Add(plan.PodRetention), "is cleaned up", "Pod "+pod.Name)
 	if s.world.widest() > 0 {
 		s.freed(attemptOf(pod))
 	}

@@ -12,20 +12,6 @@ import (
 	"workorders.dev/operator/hack/reliability/report"
 )
 
-// What people do to a spec.
-var (
-	suspends = []edit{
-		{"suspends the order", func(o *v1alpha1.WorkOrder) { o.Spec.Suspend = true }},
-		{"resumes the order", func(o *v1alpha1.WorkOrder) { o.Spec.Suspend = false }},
-	}
-	cancels = []edit{{"cancels the order", func(o *v1alpha1.WorkOrder) { o.Spec.Cancel = true }}}
-	edits   = []edit{{"edits the image of every step", func(o *v1alpha1.WorkOrder) {
-		for i := range o.Spec.Steps {
-			o.Spec.Steps[i].Run.Image = "registry/agent:2"
-		}
-	}}}
-)
-
 // explorations are what is explored to the end. In all of them two controllers, unless it says one, interleave at every
 // request that they make, and every turn reads caches that are up to lag versions old, of orders and of Pods separately.
 var explorations = []struct {
@@ -53,28 +39,40 @@ var explorations = []struct {
 	{name: "three steps, a retry and a crash, cancelled", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: cancels, reduced: true}},
 	{name: "one step, its Pod deleted, caches from before the order", setup: setup{order: sequence("a"), actors: 1, deletions: 1, held: true, lag: 3}},
 
+	{name: "one step, rewound", setup: setup{order: sequence("a"), edits: rewind, reduced: true}},
+	{name: "one step, rewound to the epoch of its retry, one controller", setup: setup{order: sequence("a"), actors: 1, failures: 1, lag: 1, edits: []edit{rewindsTo("a", 2), asksNoMore("a")}}},
+	{name: "two steps side by side, one rewound, one controller", setup: setup{order: graph("a", "b"), actors: 1, failures: 1, edits: rewind}},
+	{name: "a diamond and a retry, one controller", setup: setup{order: diamond(), actors: 1, failures: 1, faults: 1, crashes: true}},
+	{name: "a diamond, one step at a time, its first step rewound, one controller", setup: setup{order: with(diamond(), atMost(1)), actors: 1, edits: rewind}},
+	{name: "two steps and a condition, rewound, one controller", setup: setup{order: conditional(), actors: 1, failures: 1, edits: rewind}},
+	{name: "finally, cancelled", setup: setup{order: with(sequence("a"), finally("z")), edits: cancels, reduced: true}},
+	{name: "finally, rewound and cancelled, one controller", setup: setup{order: with(sequence("a"), finally("z")), actors: 1, failures: 1, edits: slices.Concat(rewind, cancels), reduced: true}},
+	{name: "a step inserted and one removed, one controller", setup: setup{order: sequence("a", "b"), actors: 1, edits: []edit{inserts("x", "b"), removes("a")}, reduced: true}},
+	{name: "a step removed and back, one controller", setup: setup{order: sequence("a", "b"), actors: 1, edits: []edit{removes("a"), inserts("a", "b")}, reduced: true}},
+	{name: "a deadline, and a rewind, one controller", setup: setup{order: with(sequence("a"), finally("z"), within(aWhile-5)), actors: 1, waits: 1, edits: rewind, reduced: true}},
+
 	{name: "one step and a retry, old caches", setup: setup{order: sequence("a"), failures: 1, lag: 1}, large: true},
 	{name: "one step, caches as old as can be", setup: setup{order: sequence("a"), lag: 20}, large: true},
-	{name: "one step, a fault, old caches", setup: setup{order: sequence("a"), faults: 1, lag: 1}, large: true},
+	{name: "one step, a fault, old caches", setup: setup{order: sequence("a"), faults: 1, lag: 1, reduced: true}, large: true},
 	{name: "one step, only what is woken looks", setup: setup{order: sequence("a"), failures: 1, lag: 1, wakes: true}, large: true},
 	{name: "one step, its node and its start apart", setup: setup{order: sequence("a"), binds: true, lag: 1, edits: cancels}, large: true},
 	{name: "one step, clocks a second apart", setup: setup{order: sequence("a"), skew: 1, failures: 1, lag: 1}, large: true},
 	{name: "one step, its Pod deleted", setup: setup{order: sequence("a"), deletions: 1}, large: true},
-	{name: "one step, cancelled, old caches", setup: setup{order: sequence("a"), lag: 1, edits: cancels}, large: true},
-	{name: "one step, cancelled, a fault", setup: setup{order: sequence("a"), faults: 1, edits: cancels}, large: true},
+	{name: "one step, cancelled, old caches", setup: setup{order: sequence("a"), lag: 1, edits: cancels, reduced: true}, large: true},
+	{name: "one step, cancelled, a fault", setup: setup{order: sequence("a"), faults: 1, edits: cancels, reduced: true}, large: true},
 	{name: "one step, edited", setup: setup{order: sequence("a"), edits: edits}, large: true},
-	{name: "one step, edited, old caches", setup: setup{order: sequence("a"), lag: 1, edits: edits}, large: true},
-	{name: "one step, edited, a fault", setup: setup{order: sequence("a"), faults: 1, edits: edits}, large: true},
+	{name: "one step, edited, old caches", setup: setup{order: sequence("a"), lag: 1, edits: edits, reduced: true}, large: true},
+	{name: "one step, edited, a fault", setup: setup{order: sequence("a"), faults: 1, edits: edits, reduced: true}, large: true},
 	{name: "one step, the order deleted, a fault", setup: setup{order: sequence("a"), removal: true, faults: 1}, large: true},
-	{name: "one step, suspended and resumed, a fault", setup: setup{order: sequence("a"), faults: 1, edits: suspends}, large: true},
-	{name: "one step, a retry and a fault, old caches", setup: setup{order: sequence("a"), failures: 1, faults: 1, lag: 1}, large: true},
-	{name: "two steps and a retry, old caches", setup: setup{order: sequence("a", "b"), failures: 1, lag: 1}, large: true},
-	{name: "two steps and a retry, a fault", setup: setup{order: sequence("a", "b"), failures: 1, faults: 1}, large: true},
-	{name: "two steps, cancelled", setup: setup{order: sequence("a", "b"), failures: 1, edits: cancels}, large: true},
-	{name: "two steps, edited", setup: setup{order: sequence("a", "b"), edits: edits}, large: true},
-	{name: "two steps, suspended and resumed", setup: setup{order: sequence("a", "b"), edits: suspends}, large: true},
-	{name: "three steps and a retry", setup: setup{order: sequence("a", "b", "c"), failures: 1}, large: true},
-	{name: "three steps and a fault", setup: setup{order: sequence("a", "b", "c"), faults: 1}, large: true},
+	{name: "one step, suspended and resumed, a fault", setup: setup{order: sequence("a"), faults: 1, edits: suspends, reduced: true}, large: true},
+	{name: "one step, a retry and a fault, old caches", setup: setup{order: sequence("a"), failures: 1, faults: 1, lag: 1, reduced: true}, large: true},
+	{name: "two steps and a retry, old caches", setup: setup{order: sequence("a", "b"), failures: 1, lag: 1, reduced: true}, large: true},
+	{name: "two steps and a retry, a fault", setup: setup{order: sequence("a", "b"), failures: 1, faults: 1, reduced: true}, large: true},
+	{name: "two steps, cancelled", setup: setup{order: sequence("a", "b"), failures: 1, edits: cancels, reduced: true}, large: true},
+	{name: "two steps, edited", setup: setup{order: sequence("a", "b"), edits: edits, reduced: true}, large: true},
+	{name: "two steps, suspended and resumed", setup: setup{order: sequence("a", "b"), edits: suspends, reduced: true}, large: true},
+	{name: "three steps and a retry", setup: setup{order: sequence("a", "b", "c"), failures: 1, reduced: true}, large: true},
+	{name: "three steps and a fault", setup: setup{order: sequence("a", "b", "c"), faults: 1, reduced: true}, large: true},
 	{name: "seven steps and two retries, one controller and two faults", setup: setup{order: seven, actors: 1, failures: 2, faults: 2}, large: true},
 	{name: "one step, clocks set", setup: setup{order: pausing("a"), failures: 1, jumps: 1, reduced: true}, large: true},
 	{name: "one step, clocks set twice, time passes, one controller", setup: setup{order: pausing("a"), failures: 1, actors: 1, jumps: 2, waits: 1, reduced: true}, large: true},
@@ -85,15 +83,44 @@ var explorations = []struct {
 	{name: "three steps, a retry and a crash, edited", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: edits, reduced: true}, large: true},
 	{name: "three steps, a retry and a crash, suspended, old caches", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: suspends[:1], lag: 1, reduced: true}, large: true},
 	{name: "three steps, a retry and a crash, cancelled, old caches", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: cancels, lag: 1, reduced: true}, large: true},
+	{name: "three steps, a retry and a crash, the second step rewound", setup: setup{order: sequence("a", "b", "c"), failures: 1, faults: 1, crashes: true, edits: []edit{rewindsTo("b", 2)}, reduced: true}, large: true},
+	{name: "one step, rewound, old caches", setup: setup{order: sequence("a"), edits: rewind, lag: 1, reduced: true}, large: true},
+	{name: "one step, rewound twice", setup: setup{order: sequence("a"), edits: []edit{rewindsTo("a", 2), rewindsTo("a", 3)}, reduced: true}, large: true},
+	{name: "two steps side by side, one rewound", setup: setup{order: graph("a", "b"), edits: rewind, reduced: true}, large: true},
+	{name: "a diamond and a retry", setup: setup{order: diamond(), failures: 1, reduced: true}, large: true},
+	{name: "a diamond, a retry and a crash, one step at a time", setup: setup{order: with(diamond(), atMost(1)), failures: 1, faults: 1, crashes: true, reduced: true}, large: true},
+	{name: "a diamond, a branch of it rewound", setup: setup{order: diamond(), edits: []edit{rewindsTo("b", 2)}, reduced: true}, large: true},
+	{name: "two steps and a condition, a retry, rewound", setup: setup{order: conditional(), failures: 1, edits: rewind, reduced: true}, large: true},
+	{name: "finally, a retry and a crash, cancelled", setup: setup{order: with(sequence("a", "b"), finally("z")), failures: 1, faults: 1, crashes: true, edits: cancels, reduced: true}, large: true},
+	{name: "finally, rewound", setup: setup{order: with(sequence("a"), finally("z")), edits: []edit{rewindsTo("z", 2)}, reduced: true}, large: true},
+	{name: "finally, and what goes before it rewound", setup: setup{order: with(sequence("a"), finally("z")), edits: rewind, reduced: true}, large: true},
+	{name: "a step inserted", setup: setup{order: sequence("a"), edits: []edit{inserts("x", "a")}, reduced: true}, large: true},
+	{name: "a step removed", setup: setup{order: sequence("a", "b"), edits: []edit{removes("a")}, reduced: true}, large: true},
+	{name: "a deadline, and a rewind", setup: setup{order: with(sequence("a"), within(aWhile-5)), waits: 1, edits: rewind, reduced: true}, large: true},
+	{name: "a spec that cannot run, and is mended", setup: setup{order: sequence("a"), failures: 1, edits: breaks, reduced: true}, large: true},
+}
+
+var rewind = []edit{rewindsTo("a", 2)}
+
+// diamond is a graph: b and c come after a, and d comes after both.
+func diamond() *v1alpha1.WorkOrder { return graph("a", "b a", "c a", "d b c") }
+
+// conditional is a sequence whose second step runs only if the first was started again.
+func conditional() *v1alpha1.WorkOrder {
+	return with(sequence("a", "b"), when("b", `steps["a"].epoch > 1`))
 }
 
 var seven = sequence("a", "b", "c", "d", "e", "f", "g")
+
+// mostStates is how many states an exploration may have: each takes about half a KiB.
+const mostStates = 10_000_000
 
 // rows are the rows of the table of hazards of which an exploration shows something.
 func (s *setup) rows() []string {
 	all := map[string]bool{
 		"R1": s.faults > 0, "R2": s.faults > 1, "R3": s.lag > 0, "R4": s.wakes || s.lag > 3, "R7": s.actors > 1, "R8": s.actors > 1 && len(s.edits) > 0,
 		"R9": s.jumps > 0 || s.skew != 0, "R10": s.deletions > 0, "R12": s.recreations > 0, "R14": s.rewrites > 0,
+		"R17": s.faults > 0 && len(s.edits) > 0, "R18": len(s.edits) > 1,
 	}
 	maps.DeleteFunc(all, func(_ string, shown bool) bool { return !shown })
 	return slices.Sorted(maps.Keys(all))
@@ -145,7 +172,7 @@ func (e *exploration) endAsWithout() {
 	}
 	calm := e.setup
 	calm.faults = 0
-	without := explore(calm, 50_000_000)
+	without := explore(calm, mostStates)
 	for end := range e.ends {
 		if !without.ends[end] {
 			e.broken = []string{"only if something goes wrong does the order end like this: " + end}
@@ -175,7 +202,7 @@ func TestNoInterleavingBreaksALaw(t *testing.T) {
 				if x.setup.actors == 0 {
 					x.setup.actors = 2
 				}
-				e := explore(x.setup, 50_000_000)
+				e := explore(x.setup, mostStates)
 				e.endAsWithout()
 				e.report(t, began)
 				sums.add(e)

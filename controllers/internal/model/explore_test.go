@@ -184,21 +184,29 @@ func (e *exploration) fail(n int32, last *action, broken ...string) {
 	slices.Reverse(e.way)
 }
 
-// afterwards says what is not as it should be when nothing more happens by itself: the order has ended, or is suspended;
-// and when its Pods are of no more use, they go, and nothing else is written.
+// afterwards says what is not as it should be when nothing more happens by itself: the order has ended, or is suspended, or
+// cannot run; and when its Pods are of no more use, they go, and nothing else is written.
 func (m *machine) afterwards(w world) string {
 	before := m.order(w.order)
 	if before != nil && before.Status.CompletionTime == nil {
 		if before.Spec.Suspend && before.Status.Phase == v1alpha1.WorkOrderSuspended {
 			return ""
 		}
+		if plan.Validate(&before.Spec) != nil {
+			return "" // It waits until somebody mends it.
+		}
 		return fmt.Sprintf("the order is %s", before.Status.Phase)
+	}
+	if before != nil && unmet(before) != "" {
+		return unmet(before)
 	}
 	w.seconds += int32((plan.PodRetention + time.Minute).Seconds()) + w.widest()
 	for round := 0; ; round++ {
-		key := m.key(&w)
+		key, broken := m.key(&w), []string(nil)
 		for who := range int8(m.setup.actors) {
-			w = m.tidy(w, who, &[]action{})
+			if w, broken = m.tidy(w, who, &[]action{}); broken != nil {
+				return fmt.Sprint(broken)
+			}
 		}
 		switch {
 		case m.key(&w) != key && round < 20:
@@ -215,12 +223,15 @@ func (m *machine) afterwards(w world) string {
 }
 
 // tidy lets a controller take a turn about the order, and one about each Pod that is held, with fresh caches. It adds
-// what it does to the way.
-func (m *machine) tidy(w world, who int8, way *[]action) world {
+// what it does to the way, and says which laws that broke.
+func (m *machine) tidy(w world, who int8, way *[]action) (world, []string) {
+	var broken []string
 	turn := func(a action) {
 		for a.who = who; ; a = (action{kind: goesOn, who: who}) {
 			*way = append(*way, a)
-			if w = m.do(w, a).world; w.actors[who].turn == 0 {
+			s := m.do(w, a)
+			w, broken = s.world, append(broken, s.broken...)
+			if w.actors[who].turn == 0 {
 				return
 			}
 		}
@@ -231,10 +242,10 @@ func (m *machine) tidy(w world, who int8, way *[]action) world {
 	for i, pod := range m.podsOf(w.pods) {
 		if releasable(pod) && !current(m.order(w.order), pod) {
 			turn(action{kind: beginsHeld, a: int16(i), b: int16(len(w.orders) - 1)})
-			return w // The numbers are others now.
+			break // The numbers are others now.
 		}
 	}
-	return w
+	return w, broken
 }
 
 // hopeless looks for a state from which no way leads to rest: the order would go on for ever.

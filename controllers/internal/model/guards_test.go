@@ -32,9 +32,10 @@ const (
 	guardName       guard = "a name that is taken once"
 	guardTombstones guard = "ended Pods that keep their names"
 	guardSeal       guard = "taking the name of a Pod that must not be made"
-	guardDigest     guard = "the digest of the spec that a Pod was made from"
+	guardDigest     guard = "the digest of the spec that an attempt was made from"
 	guardOwner      guard = "the uid of a Pod's owner"
 	guardChain      guard = "readers that follow the chain"
+	guardStopFirst  guard = "waiting until nothing runs any more of what is to run again"
 )
 
 // guarded answers a request without the guard that is taken away.
@@ -88,25 +89,37 @@ func (s *step) releaseEarly(event *v1alpha1.ProgressEvent) {
 	}
 }
 
-// shown is a Pod as a controller sees it.
+// shown is an object as a controller sees it.
 func (m *machine) shown(object client.Object) client.Object {
 	if m.setup.without == "" {
 		return object
 	}
-	pod, isPod := object.(*corev1.Pod)
-	order := m.lastOrder()
-	switch {
-	case !isPod:
-	case m.setup.without == guardDigest:
-		pod = pod.DeepCopy()
-		delete(pod.Annotations, steppod.AnnotationSpecHash)
-		return pod
-	case m.setup.without == guardOwner && order != nil:
-		pod = pod.DeepCopy()
-		pod.OwnerReferences = steppod.OwnedBy(order)
-		return pod
+	switch object := object.(type) {
+	case *v1alpha1.WorkOrder:
+		return m.shownOrder(object)
+	case *corev1.Pod:
+		if order := m.lastOrder(); m.setup.without == guardOwner && order != nil {
+			pod := object.DeepCopy()
+			pod.OwnerReferences = steppod.OwnedBy(order)
+			return pod
+		}
 	}
 	return object
+}
+
+// shownOrder is an order as a controller sees it: without digests every attempt is of the spec as it is now, and nothing that
+// is to run again has a Pod to wait for.
+func (m *machine) shownOrder(real *v1alpha1.WorkOrder) *v1alpha1.WorkOrder {
+	order, again := real.DeepCopy(), runsAgain(real)
+	for i := range order.Status.Steps {
+		switch step := &order.Status.Steps[i]; {
+		case m.setup.without == guardDigest && step.SpecHash != "":
+			step.SpecHash = digestOf(&order.Spec, step.Name)
+		case m.setup.without == guardStopFirst && step.Phase == v1alpha1.StepRunning && again[step.Name]:
+			step.PodName, step.NotBefore = "", &metav1.Time{Time: midnight.Add(time.Hour)} // As if it only waited.
+		}
+	}
+	return order
 }
 
 // forge makes a Pod of somebody else's that looks like the first one of the order, and has ended well.
@@ -169,5 +182,7 @@ var withoutGuards = []struct {
 	{guardTombstones, setup{}, "I1"},
 	{guardName, setup{}, "I1"},
 	{guardSeal, setup{edits: cancels}, "I3"},
+	{guardSeal, setup{edits: []edit{rewindsTo("a", 2)}}, "I3"},
+	{guardStopFirst, setup{edits: []edit{rewindsTo("a", 2)}}, "I3"},
 	{guardChain, setup{skew: 1, failures: 1}, "I7"},
 }

@@ -33,6 +33,8 @@ type ghost struct {
 	Freed map[string]bool `json:",omitempty"`
 	// Silent are those whose Pod was deleted by force, so that nobody can say how they ended.
 	Silent map[string]bool `json:",omitempty"`
+	// Unwanted are the attempts that an edit has made unwanted.
+	Unwanted map[string]bool `json:",omitempty"`
 	// Due is the true time, in seconds, before which the pause after each attempt is not over.
 	Due map[string]int32 `json:",omitempty"`
 }
@@ -40,12 +42,14 @@ type ghost struct {
 type ending struct {
 	Phase    corev1.PodPhase
 	SpecHash string
+	// Itself: it ended before anything ended it.
+	Itself bool `json:",omitempty"`
 }
 
 func newGhost() *ghost {
 	return &ghost{
 		Created: map[string]int{}, Starts: map[string]int{}, Ends: map[string]ending{}, Freed: map[string]bool{}, Silent: map[string]bool{},
-		Due: map[string]int32{},
+		Unwanted: map[string]bool{}, Due: map[string]int32{},
 	}
 }
 
@@ -60,6 +64,7 @@ func (s *step) change(what string, note func(*ghost)) {
 		maps.Copy(g.Ends, old.Ends)
 		maps.Copy(g.Freed, old.Freed)
 		maps.Copy(g.Silent, old.Silent)
+		maps.Copy(g.Unwanted, old.Unwanted)
 		maps.Copy(g.Due, old.Due)
 		note(g)
 		return s.ghosts.number(string(encode(g)), func() *ghost { return g })
@@ -105,23 +110,19 @@ func (s *step) started(pod *corev1.Pod) {
 			s.breach("I1: %s starts while %s runs", a, b)
 		}
 	}
-	for i := range order.Status.Steps {
-		step := &order.Status.Steps[i]
-		if step.Name == pod.Labels[steppod.LabelStep] {
-			if attempt(order.UID, step.Name, step.Epoch) != a || step.Phase != v1alpha1.StepRunning {
-				s.breach("I1: %s starts although %s is %s in epoch %d", a, step.Name, step.Phase, step.Epoch)
-			}
-			return
-		}
-		if step.Phase != v1alpha1.StepSucceeded {
-			s.breach("I4: %s starts while %s is %s", a, step.Name, step.Phase)
-		}
+	step := entryOf(&order.Status, pod.Labels[steppod.LabelStep])
+	switch {
+	case step == nil || attempt(order.UID, step.Name, step.Epoch) != a || step.Phase != v1alpha1.StepRunning:
+		s.breach("I1: %s starts although its step is %s", a, encode(step))
+	case g.Unwanted[a]: // What it needed may be about to run again; then it is about to be stopped.
+	case waitsFor(order, step.Name) != "":
+		s.breach("I4: %s starts while %s is not done", a, waitsFor(order, step.Name))
 	}
 }
 
 // ended notes how a container ended.
 func (s *step) ended(pod *corev1.Pod) {
-	end := ending{Phase: pod.Status.Phase, SpecHash: pod.Annotations[steppod.AnnotationSpecHash]}
+	end := ending{Phase: pod.Status.Phase, SpecHash: pod.Annotations[steppod.AnnotationSpecHash], Itself: pod.Status.Reason == "" && pod.DeletionTimestamp == nil}
 	a := attemptOf(pod)
 	s.change(fmt.Sprint("ended ", a, end), func(g *ghost) { g.Ends[a] = end })
 }
@@ -133,14 +134,11 @@ func (s *step) stopped(before, after *corev1.Pod) {
 		s.notBefore(after.CreationTimestamp.Add(startTimeout(order, after.Labels[steppod.LabelStep])), "is given up as it does not start", a)
 	}
 	if before.Annotations[steppod.AnnotationStopped] == code || code == string(v1alpha1.CodeStartTimeout) || ended(before) ||
-		!current(order, after) || order.Spec.Cancel || s.ghost().Freed[a] {
+		!current(order, after) || s.ghost().Freed[a] {
 		return
 	}
-	for i, step := range order.Status.Steps {
-		if attempt(order.UID, step.Name, step.Epoch) == a && step.Phase == v1alpha1.StepRunning && !order.Status.Cancelled &&
-			i < len(order.Spec.Steps) && after.Annotations[steppod.AnnotationSpecHash] == steppod.SpecHash(&order.Spec.Steps[i], needed(order, i)) {
-			s.breach("I3: %s is stopped, %s, although it is wanted", a, code)
-		}
+	if s.isWanted(order, after) {
+		s.breach("I3: %s is stopped, %s, although it is wanted", a, code)
 	}
 }
 
@@ -178,40 +176,78 @@ func (s *step) saved(before, after *v1alpha1.WorkOrder) {
 		if step.CompletionTime != nil && step.CompletionTime.Before(step.StartTime) {
 			s.breach("I8: %s ends at %v, and it started at %v", step.Name, step.CompletionTime, step.StartTime)
 		}
-		if at := slices.IndexFunc(was.Steps, func(o v1alpha1.StepStatus) bool { return o.Name == step.Name }); at >= 0 {
-			s.moved(after, &was.Steps[at], step)
+		earlier := entryOf(was, step.Name)
+		if earlier != nil {
+			s.moved(before, after, earlier, step)
 		}
-		for _, earlier := range is.Steps[:i] {
-			if step.Phase == v1alpha1.StepRunning && earlier.Phase != v1alpha1.StepSucceeded {
-				s.breach("I4: %s is Running while %s is %s", step.Name, earlier.Name, earlier.Phase)
-			}
+		switch {
+		case step.Phase != v1alpha1.StepRunning || after.DeletionTimestamp != nil: // No edit is read any more.
+		case earlier == nil || earlier.Phase != v1alpha1.StepRunning || earlier.Epoch != step.Epoch:
+			s.begun(before, after, step.Name)
+		default:
+			s.undisturbed(before, after, step.Name)
 		}
 	}
+	s.whole(before, after)
 	s.folded(after)
 }
 
+// whole checks what a status says of the order as a whole against the one before.
+func (s *step) whole(before, after *v1alpha1.WorkOrder) {
+	was, is := &before.Status, &after.Status
+	for i := range was.Steps {
+		if step := &was.Steps[i]; step.Epoch > 0 && entryOf(is, step.Name) == nil {
+			s.breach("I8: the epoch of %s is forgotten", step.Name)
+		}
+	}
+	if is.Rewinds < was.Rewinds {
+		s.breach("I8: rewinds fall from %d to %d", was.Rewinds, is.Rewinds)
+	}
+	if is.Phase == v1alpha1.WorkOrderSucceeded && was.Phase != is.Phase && !is.Expired { // A deadline lets rewinds wait for the end.
+		for name := range runsAgain(after) {
+			s.breach("I3: the order succeeds although %s is to run again", name)
+		}
+	}
+	s.expired(before, after)
+}
+
 // moved checks one step's entry against the one before.
-func (s *step) moved(order *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
-	s.paused(order, was, is)
+func (s *step) moved(before, after *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
+	s.paused(before, after, was, is)
 	switch {
 	case is.Epoch < was.Epoch:
 		s.breach("I8: the epoch of %s falls from %d to %d", is.Name, was.Epoch, is.Epoch)
-	case is.Epoch > was.Epoch && was.Epoch > 0 && was.Phase != v1alpha1.StepBackoff && !was.Outdated:
-		s.breach("I3: %s starts epoch %d although it is %s", is.Name, is.Epoch, was.Phase)
-	case is.Epoch == was.Epoch && settled(was.Phase) && !sameResult(*was, *is):
-		s.breach("I3: the result of %s was changed", is.Name)
-	case is.Epoch == was.Epoch && was.Phase == v1alpha1.StepRunning && is.Phase != v1alpha1.StepRunning && was.PodName != "":
-		s.result(order, is)
+	case is.Epoch > was.Epoch:
+		s.advanced(before, after, was, is)
+	case was.Phase == v1alpha1.StepRunning && is.Phase != v1alpha1.StepRunning && was.PodName != "":
+		s.result(after, was, is)
+	case was.Removed || is.Removed: // Nothing is kept of it but its epoch.
+	case hasResult(was) && !sameResult(*was, *is):
+		s.breach("I3: the result of %s was changed from %s to %s", is.Name, encode(was), encode(is))
 	}
 }
 
+// hasResult says whether a step's entry says how it ended, or that it was passed over.
+func hasResult(step *v1alpha1.StepStatus) bool {
+	return settled(step.Phase) && (step.StartTime != nil || step.Phase == v1alpha1.StepSkipped || step.Phase == v1alpha1.StepFailed)
+}
+
 // result checks a result that was just saved: it is that of the attempt's own Pod.
-func (s *step) result(order *v1alpha1.WorkOrder, step *v1alpha1.StepStatus) {
-	a, g := attempt(order.UID, step.Name, step.Epoch), s.ghost()
+func (s *step) result(order *v1alpha1.WorkOrder, was, is *v1alpha1.StepStatus) {
+	a, g := attempt(order.UID, is.Name, is.Epoch), s.ghost()
 	end, known := g.Ends[a]
-	code := v1alpha1.ErrorCode("")
-	if step.Error != nil {
-		code = step.Error.Code
+	phase, digest, code := is.Phase, is.SpecHash, v1alpha1.ErrorCode("")
+	if is.Error != nil {
+		code = is.Error.Code
+	}
+	if is.Removed { // Only the log tells how it ended.
+		e := s.written(order)
+		if e == nil || e.Spec.Result == nil {
+			return
+		}
+		if phase, digest = e.Spec.Result.Phase, was.SpecHash; e.Spec.Error != nil {
+			code = e.Spec.Error.Code
+		}
 	}
 	unended := slices.ContainsFunc(s.podsOf(s.world.pods), func(pod *corev1.Pod) bool {
 		return steppod.Owned(pod, order.UID) && attemptOf(pod) == a && mayRun(pod)
@@ -221,15 +257,17 @@ func (s *step) result(order *v1alpha1.WorkOrder, step *v1alpha1.StepStatus) {
 		s.lost(a) // What it did after all comes too late.
 	case unended && g.Silent[a]:
 	case unended:
-		s.breach("I3: %s is said to be %s %s, and its Pod has not ended", a, step.Phase, code)
-	case step.Phase == v1alpha1.StepSucceeded && end.Phase != corev1.PodSucceeded:
+		s.breach("I3: %s is said to be %s %s, and its Pod has not ended", a, phase, code)
+	case phase == v1alpha1.StepSucceeded && end.Phase != corev1.PodSucceeded:
 		s.breach("I3: %s is said to have succeeded, and its Pod has %q", a, end.Phase)
-	case step.Phase == v1alpha1.StepSucceeded && end.SpecHash != step.SpecHash:
-		s.breach("I3: %s is said to have done %s, and its Pod did %q", a, step.SpecHash, end.SpecHash)
-	case step.Phase != v1alpha1.StepSucceeded && end.Phase == corev1.PodSucceeded && code != v1alpha1.CodeSpecChanged:
-		s.breach("I3: %s has succeeded and is said to be %s %s", a, step.Phase, code)
+	case phase == v1alpha1.StepSucceeded && end.SpecHash != digest:
+		s.breach("I3: %s is said to have done %s, and its Pod did %q", a, digest, end.SpecHash)
+	case phase != v1alpha1.StepSucceeded && end.Phase == corev1.PodSucceeded && end.SpecHash == digest:
+		s.breach("I3: %s has succeeded and is said to be %s %s", a, phase, code)
+	case code == v1alpha1.CodeStartTimeout && end.Itself:
+		s.breach("I3: %s ended by itself, and is said not to have started", a)
 	case code == v1alpha1.CodeNonZeroExit && !known, code == v1alpha1.CodeLost:
-		s.breach("I3: %s is said to be %s %s", a, step.Phase, code)
+		s.breach("I3: %s is said to be %s %s", a, phase, code)
 	}
 }
 
@@ -297,19 +335,11 @@ func unlikeFold(order *v1alpha1.WorkOrder, events []v1alpha1.ProgressEvent) stri
 			return "the chain goes back at " + chain.Events[i].Name
 		}
 	}
-	return ""
+	return superseded(chain, &order.Status)
 }
 
 // sameResult says whether two entries tell of the same end; whether the step was edited since is not part of it.
 func sameResult(was, is v1alpha1.StepStatus) bool {
-	was.Outdated, was.SpecHash = is.Outdated, is.SpecHash
+	was.Outdated, was.SpecHash, was.Finally = is.Outdated, is.SpecHash, is.Finally
 	return equality.Semantic.DeepEqual(was, is)
-}
-
-// needed is what the step at i of a sequence needs: the one before it.
-func needed(order *v1alpha1.WorkOrder, i int) []string {
-	if i == 0 {
-		return nil
-	}
-	return []string{order.Spec.Steps[i-1].Name}
 }

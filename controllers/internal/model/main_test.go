@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,15 +17,9 @@ import (
 	"workorders.dev/operator/hack/reliability/report"
 )
 
-// TestMain runs nothing unless MODEL or RELIABILITY is set: the explorations take minutes.
-//
 // TestMain asks for 300 walks, or 10,000 with RELIABILITY=full, from another seed each time. One that failed is walked again
 // by -rapid.seed, which the failure prints.
 func TestMain(m *testing.M) {
-	if os.Getenv("MODEL") == "" && os.Getenv("RELIABILITY") == "" {
-		fmt.Println("SKIPPED: the model of the API server is explored on demand: MODEL=1 go test ./controllers/internal/model, or make reliability")
-		return
-	}
 	flag.Parse()
 	ours := map[string]string{"rapid.checks": "300", "rapid.nofailfile": "true", "rapid.shrinktime": "10s", "rapid.seed": fmt.Sprint(time.Now().Unix())}
 	if report.Full() {
@@ -51,12 +46,62 @@ func sequence(names ...string) *v1alpha1.WorkOrder {
 	return order
 }
 
-// pausing is a sequence whose steps pause for half a minute before they start again, and must start within a minute.
-func pausing(names ...string) *v1alpha1.WorkOrder {
-	order, pause, timeout := sequence(names...), int32(30), int64(60)
+// pausing is a sequence whose steps pause before they start again.
+func pausing(names ...string) *v1alpha1.WorkOrder { return pauses(sequence(names...)) }
+
+// pauses makes the steps of an order pause for half a minute before they start again, and have to start within a minute.
+func pauses(order *v1alpha1.WorkOrder) *v1alpha1.WorkOrder {
+	pause, timeout := int32(30), int64(60)
 	order.Spec.Retry.Backoff.InitialSeconds = &pause
 	for i := range order.Spec.Steps {
 		order.Spec.Steps[i].StartTimeoutSeconds = &timeout
 	}
 	return order
+}
+
+// graph is a graph of steps: the first word of each is its name, and the others are what it needs.
+func graph(steps ...string) *v1alpha1.WorkOrder {
+	order := sequence()
+	order.Spec.Strategy = v1alpha1.StrategyGraph
+	for _, words := range steps {
+		name, needs, _ := strings.Cut(words, " ")
+		order.Spec.Steps = append(order.Spec.Steps, v1alpha1.Step{Name: name, DependsOn: strings.Fields(needs), Run: &v1alpha1.Run{Image: "registry/agent:1"}})
+	}
+	return order
+}
+
+// with is an order with something more in its spec.
+func with(order *v1alpha1.WorkOrder, changes ...func(*v1alpha1.WorkOrderSpec)) *v1alpha1.WorkOrder {
+	for _, change := range changes {
+		change(&order.Spec)
+	}
+	return order
+}
+
+// finally is a step that runs when all others have ended.
+func finally(name string) func(*v1alpha1.WorkOrderSpec) {
+	return func(spec *v1alpha1.WorkOrderSpec) {
+		spec.Finally = append(spec.Finally, v1alpha1.Step{Name: name, Run: &v1alpha1.Run{Image: "registry/agent:1"}})
+	}
+}
+
+// when gives a step a condition.
+func when(name, condition string) func(*v1alpha1.WorkOrderSpec) {
+	return func(spec *v1alpha1.WorkOrderSpec) {
+		for i := range spec.Steps {
+			if spec.Steps[i].Name == name {
+				spec.Steps[i].When = condition
+			}
+		}
+	}
+}
+
+// atMost is how many steps may run side by side.
+func atMost(steps int32) func(*v1alpha1.WorkOrderSpec) {
+	return func(spec *v1alpha1.WorkOrderSpec) { spec.Parallelism = &steps }
+}
+
+// within is how many seconds the order may take.
+func within(seconds int64) func(*v1alpha1.WorkOrderSpec) {
+	return func(spec *v1alpha1.WorkOrderSpec) { spec.ActiveDeadlineSeconds = &seconds }
 }

@@ -143,6 +143,10 @@ func TestReductionsLoseNothing(t *testing.T) {
 		{name: "edited", setup: setup{order: sequence("a"), edits: edits}, large: true},
 		{name: "suspended and resumed", setup: setup{order: sequence("a"), edits: suspends}, large: true},
 		{name: "a crash, cancelled", setup: setup{order: sequence("a"), faults: 1, crashes: true, edits: cancels}, large: true},
+		{name: "rewound", setup: setup{order: sequence("a"), edits: rewind}, large: true},
+		{name: "a crash, rewound", setup: setup{order: sequence("a"), faults: 1, crashes: true, edits: rewind}, large: true},
+		{name: "two steps side by side", setup: setup{order: graph("a", "b")}, large: true},
+		{name: "finally, cancelled", setup: setup{order: with(sequence("a"), finally("z")), edits: cancels}, large: true},
 		{name: "two steps, old caches", setup: setup{order: sequence("a", "b"), lag: 1}, large: true},
 		{name: "two steps, a retry and a crash", setup: setup{order: sequence("a", "b"), failures: 1, faults: 1, crashes: true}, large: true},
 	} {
@@ -168,7 +172,7 @@ func projected(t *testing.T, s setup) *exploration {
 	t.Helper()
 	e := newExploration(s)
 	e.met, e.projected = map[string]bool{}, map[[3]int32]bool{}
-	if e.run(50_000_000); e.broken != nil || e.left > 0 {
+	if e.run(mostStates); e.broken != nil || e.left > 0 {
 		t.Fatalf("%d states are left, and this broke: %v", e.left, e.broken)
 	}
 	return e

@@ -139,6 +139,7 @@ func (met *walks) report(t *testing.T, began time.Time) {
 		tell(t, report.Line{Row: row, Cases: cases, Unit: unit, Violations: broken, Seeds: seeds, Notes: notes}.Since(began))
 	}
 	n := &met.happened
+	line("R18", n[edited], "edits at random")
 	line("R17", met.count, "random walks", fmt.Sprintf("%d edits, %d removals, %d re-creations, %d faults", n[edited], n[removed], n[recreated], met.faults))
 	line("R8", met.frozen, "times that minutes pass while a controller is frozen")
 	line("R9", met.clocks, "random walks with clocks up to 20 minutes apart", fmt.Sprintf("clocks set %d times", n[clockSet]))
@@ -148,18 +149,15 @@ func (met *walks) report(t *testing.T, began time.Time) {
 	line("R14", met.hostile, "random walks with a co-writer", fmt.Sprintf("%d of its writes before it was calm", n[rewritten]))
 }
 
-// randomSetup is a world of three steps and two controllers in which a few things go wrong.
+// randomSetup is a world of two controllers in which a few things go wrong.
 func randomSetup(t *rapid.T) setup {
-	all := slices.Concat(suspends, edits, cancels)
 	n := func(what string, most int) int8 { return int8(rapid.IntRange(0, most).Draw(t, what)) }
 	s := setup{
-		order: sequence("a", "b", "c"), actors: 2, lag: int32(n("lag", 3)), binds: true, force: true,
-		edits: all[:n("edits", len(all))], faults: n("faults", 5), deletions: n("deletions", 2), failures: n("failures", 3),
+		order: randomOrder(t), actors: 2, lag: int32(n("lag", 3)), binds: true, force: true,
+		faults: n("faults", 5), deletions: n("deletions", 2), failures: n("failures", 3),
 		removal: n("removal", 3) == 0, recreations: n("recreations", 2), forged: n("forged", 5) == 0, waits: n("waits", 12),
 	}
-	if n("pauses", 1) == 1 {
-		s.order = pausing("a", "b", "c")
-	}
+	s.edits = randomEdits(t, s.order)
 	switch n("what else", 3) {
 	case 0:
 		s.skew, s.jumps = rapid.SampledFrom([]int32{-farAhead, 0, 1, farAhead}).Draw(t, "skew"), 1+n("jumps", 5)
@@ -169,6 +167,54 @@ func randomSetup(t *rapid.T) setup {
 		s.meddlings = int8(len(meddlings))
 	}
 	return s
+}
+
+// randomOrder is a sequence or a graph of a few steps.
+func randomOrder(t *rapid.T) *v1alpha1.WorkOrder {
+	chance := func(what string, oneIn int) bool { return rapid.IntRange(1, oneIn).Draw(t, what) == oneIn }
+	order := sequence("a", "b", "c")
+	switch rapid.IntRange(0, 3).Draw(t, "shape") {
+	case 1:
+		order = diamond()
+	case 2:
+		order = graph("a", "b", "c a b")
+	}
+	if chance("pauses", 2) {
+		pauses(order)
+	}
+	if chance("one step at a time", 3) && order.Spec.Strategy == v1alpha1.StrategyGraph {
+		with(order, atMost(1))
+	}
+	if chance("finally", 3) {
+		with(order, finally("z"))
+	}
+	if chance("condition", 4) {
+		with(order, when("c", rapid.SampledFrom([]string{"false", `steps["a"].epoch > 1`}).Draw(t, "when")))
+	}
+	if chance("deadline", 8) {
+		with(order, within(rapid.SampledFrom([]int64{aWhile - 5, longWhile}).Draw(t, "seconds")))
+	}
+	return order
+}
+
+// randomEdits are what people do to an order. A spec that cannot run is mended in the end.
+func randomEdits(t *rapid.T, order *v1alpha1.WorkOrder) (drawn []edit) {
+	var names []string
+	for _, step := range allSteps(&order.Spec) {
+		names = append(names, step.Name)
+	}
+	all := slices.Concat(suspends, cancels, edits, breaks, []edit{shortens})
+	for range rapid.IntRange(0, 6).Draw(t, "edits") {
+		step := rapid.SampledFrom(names).Draw(t, "step")
+		drawn = append(drawn, rapid.SampledFrom(slices.Concat(all, []edit{
+			rewindsTo(step, 2), rewindsTo(step, 3), rewindsFurther(step, 1), rewindsFurther(step, 2), asksNoMore(step),
+			inserts("x", step), removes(step), inserts(names[0], names[1]), inserts(names[1], names[2]),
+		})).Draw(t, "edit"))
+	}
+	if len(drawn) > 0 {
+		drawn = append(drawn, breaks[1])
+	}
+	return drawn
 }
 
 // calmDown lets trouble end, and says what does not come to rest as it should. It adds what it does to the way.
@@ -182,22 +228,29 @@ func (m *machine) calmDown(w world, way *[]action) (world, string) {
 		case m.setup.rewrites > 0 && round%3 == 0 && more:
 			a = action{kind: rewritten, a: int16(round/3) % int16(len(rewritings))} // Somebody does not calm down.
 		case !more:
-			key := m.key(&w)
+			key, broken := m.key(&w), []string(nil)
 			for who := range int8(m.setup.actors) {
-				w = m.tidy(w, who, way)
+				if w, broken = m.tidy(w, who, way); broken != nil {
+					return w, fmt.Sprint(broken)
+				}
 			}
 			if m.key(&w) != key && !m.setup.forged {
 				changed = w.seconds
 				continue
 			}
+			order := m.order(w.order)
 			// Nothing is waited for longer than for a Pod to start.
-			if order := m.order(w.order); order == nil || order.Status.CompletionTime != nil || m.setup.forged || w.seconds-changed > longWhile+60+w.widest() {
+			atRest := order == nil || order.Status.CompletionTime != nil || m.setup.forged || w.seconds-changed > longWhile+60+w.widest()
+			if atRest && (w.left.edits == 0 || order == nil || order.DeletionTimestamp != nil) {
 				return w, m.afterForgery(w)
 			}
 			if late := m.overdue(&w); late != "" {
 				return w, late
 			}
 			a = action{kind: timePasses, a: 30}
+			if atRest {
+				a, changed = action{kind: edited}, w.seconds // What people have yet to ask for, they ask for when it is over.
+			}
 		}
 		*way = append(*way, a)
 		s := m.do(w, a)
@@ -220,10 +273,10 @@ func (m *machine) afterForgery(w world) string {
 	return ""
 }
 
-// calm is the next thing that happens by itself, or that people have yet to ask for.
+// calm is the next thing that happens by itself.
 func (m *machine) calm(w *world) (action, bool) {
 	for _, a := range m.choices(w) {
-		if slices.Contains([]kind{goesOn, podBinds, podRuns, podEnds, podKilled, collected, edited}, a.kind) {
+		if slices.Contains([]kind{goesOn, podBinds, podRuns, podEnds, podKilled, collected}, a.kind) {
 			return a, true
 		}
 	}
