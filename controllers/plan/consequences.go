@@ -135,7 +135,7 @@ func (d *draft) start(step *v1alpha1.StepStatus, epoch, attempt int64) {
 		Finally:       n.finally,
 		Phase:         v1alpha1.StepRunning,
 		Epoch:         epoch,
-		StartSequence: d.event.Sequence,
+		StartSequence: d.firstHeld(step, epoch),
 		Attempt:       attempt,
 		Retries:       step.Retries,
 		Disruptions:   step.Disruptions,
@@ -151,6 +151,15 @@ func (d *draft) start(step *v1alpha1.StepStatus, epoch, attempt int64) {
 	if d.state.StartTime == nil {
 		d.state.StartTime = &d.event.Time
 	}
+}
+
+// firstHeld is the number of the transition that first held a step in that epoch: this one, unless a rewind asked for it
+// before. Should the epoch be superseded, that rewind is as well.
+func (d *draft) firstHeld(step *v1alpha1.StepStatus, epoch int64) int64 {
+	if step.Epoch == epoch && step.StartSequence > 0 {
+		return step.StartSequence
+	}
+	return d.event.Sequence
 }
 
 // wholeSecondAfter is the first whole second that is not before the time, as times in a status have no fractions.

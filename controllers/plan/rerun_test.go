@@ -36,6 +36,31 @@ func TestAStepThatNeverStartedComesBackInTheEpochThatWasAskedFor(t *testing.T) {
 	}
 }
 
+// TestAnEpochBeginsWithTheRewindThatAskedForIt is about a step that was rewound and had to wait before it started: should it be
+// rewound once more, the first rewind is superseded with all the rest of that epoch.
+func TestAnEpochBeginsWithTheRewindThatAskedForIt(t *testing.T) {
+	for _, condition := range []string{"", "false"} {
+		o := newOrder()
+		o.Generation = 1
+		o.Spec.Steps = []v1alpha1.Step{{Name: "a", Wait: &v1alpha1.Wait{}}, podStep("b")}
+		o.Spec.Steps[1].When = condition
+		o.Status = v1alpha1.WorkOrderStatus{
+			ObservedGeneration: 1, Sequence: 4, Phase: v1alpha1.WorkOrderRunning, StartTime: mt(-60), LastEventTime: mt(-10),
+			Steps: []v1alpha1.StepStatus{
+				{Name: "a", Phase: v1alpha1.StepRunning, Epoch: 2, StartSequence: 4, StartTime: mt(-10)},
+				{Name: "b", Phase: v1alpha1.StepPending, Epoch: 2, StartSequence: 4},
+			},
+		}
+		o, _ = moved(t, o, World{}, 0)
+		if condition != "" {
+			o, _ = moved(t, o, World{}, 1)
+		}
+		if b := o.Status.Steps[1]; b.Phase == v1alpha1.StepPending || b.Epoch != 2 || b.StartSequence != 4 {
+			t.Errorf("b is in the epoch that transition 4 asked for, and is %+v", b)
+		}
+	}
+}
+
 // TestARerunOfAnOddStatusComesToRest is about statuses that no operator writes, on which a rerun led to itself.
 func TestARerunOfAnOddStatusComesToRest(t *testing.T) {
 	skipped := podStep("b")

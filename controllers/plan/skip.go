@@ -32,8 +32,9 @@ func skip(t *turn) *Transition {
 
 // passOver settles a step that does not run: its condition is false, or cannot be evaluated.
 func (d *draft) passOver(step *v1alpha1.StepStatus, err error) {
+	was := *step
 	d.waive(step)
-	step.StartSequence = d.event.Sequence // Should it be asked to run again, this event is superseded.
+	step.StartSequence = d.firstHeld(&was, step.Epoch) // Should it be asked to run again, this event is superseded.
 	n := d.graph.node(step.Name)
 	step.SpecHash = steppod.SpecHash(n.Step, n.needs) // Once it is edited, it is decided anew.
 	step.Phase = v1alpha1.StepSkipped
