@@ -135,10 +135,11 @@ func breakdowns(o *process) []proxy.Fault {
 func (c calm) broken(of int) (trials []trial) {
 	for i, write := range c.writes {
 		for kind, fault := range breakdowns(&process{}) {
-			if kind%of != i%of && !report.Full() {
+			name := c.named("R1", write.String(), fault.Name)
+			if kind%of != i%of && !report.Full() && !askedByName(name) {
 				continue
 			}
-			trials = append(trials, trial{name: c.named("R1", write.String(), fault.Name), run: func(ctx context.Context, l *lane) []string {
+			trials = append(trials, trial{name: name, run: func(ctx context.Context, l *lane) []string {
 				record, violations := c.travel(ctx, l, proxy.At(write.Description(), write.Nth, breakdowns(l.operator())[kind]))
 				return append(violations, c.differs(record)...)
 			}})
