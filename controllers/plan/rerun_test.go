@@ -63,6 +63,27 @@ func TestARewindSupersedesTheOneBeforeThoughItsEpochStartedLate(t *testing.T) {
 	}
 }
 
+// TestAStepThatWasPassedOverInAnEpochIsSupersededWithTheRewindToIt is about a step that was rewound and then skipped: should
+// it be rewound once more, the first rewind is superseded as well.
+func TestAStepThatWasPassedOverInAnEpochIsSupersededWithTheRewindToIt(t *testing.T) {
+	o := newOrder()
+	o.Generation = 1
+	o.Spec.Steps = []v1alpha1.Step{{Name: "a", Wait: &v1alpha1.Wait{}}, podStep("b")}
+	o.Spec.Steps[1].When = "false"
+	o.Status = v1alpha1.WorkOrderStatus{
+		ObservedGeneration: 1, Sequence: 4, Phase: v1alpha1.WorkOrderRunning, StartTime: mt(-60), LastEventTime: mt(-10),
+		Steps: []v1alpha1.StepStatus{
+			{Name: "a", Phase: v1alpha1.StepRunning, Epoch: 2, StartSequence: 4, StartTime: mt(-10)},
+			{Name: "b", Phase: v1alpha1.StepPending, Epoch: 2, StartSequence: 4},
+		},
+	}
+	o, _ = moved(t, o, World{}, 0)
+	o, _ = moved(t, o, World{}, 1)
+	if b := o.Status.Steps[1]; b.Phase != v1alpha1.StepSkipped || b.Epoch != 2 || b.StartSequence != 4 {
+		t.Errorf("b is in the epoch that transition 4 asked for, and is %+v", b)
+	}
+}
+
 // TestAGapTellsOfAStepThatWasPassedOver is about a step without an epoch, as its condition was false, that is rewound to its
 // first while no event can be written: that it was skipped does not hold any more.
 func TestAGapTellsOfAStepThatWasPassedOver(t *testing.T) {

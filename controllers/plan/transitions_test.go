@@ -11,60 +11,8 @@ import (
 	"workorders.dev/operator/controllers/plan"
 	"workorders.dev/operator/controllers/steppod"
 	"workorders.dev/operator/hack/reliability/report"
+	"workorders.dev/operator/hack/reliability/specs"
 )
-
-// specs are thirty ways to write an order of much the same steps, of which some cannot run. Each can be edited into each.
-func specs() map[string]v1alpha1.WorkOrderSpec {
-	graph := func(steps ...v1alpha1.Step) v1alpha1.WorkOrderSpec {
-		return v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, Steps: steps}
-	}
-	sequence := func(steps ...v1alpha1.Step) v1alpha1.WorkOrderSpec { return v1alpha1.WorkOrderSpec{Steps: steps} }
-	but := func(spec v1alpha1.WorkOrderSpec, change func(*v1alpha1.WorkOrderSpec)) v1alpha1.WorkOrderSpec {
-		change(&spec)
-		return spec
-	}
-	when := func(step v1alpha1.Step, condition string) v1alpha1.Step {
-		step.When = condition
-		return step
-	}
-	image := func(step v1alpha1.Step, image string) v1alpha1.Step {
-		step.Run = &v1alpha1.Run{Image: image}
-		return step
-	}
-	diamond := []v1alpha1.Step{run("a"), after(run("b"), "a"), after(run("c"), "a"), after(run("d"), "b", "c")}
-	return map[string]v1alpha1.WorkOrderSpec{
-		"one":                   sequence(run("a")),
-		"three":                 sequence(run("a"), run("b"), run("c")),
-		"three, backwards":      sequence(run("c"), run("b"), run("a")),
-		"one in between":        sequence(run("a"), run("x"), run("b"), run("c")),
-		"one before":            sequence(run("x"), run("a"), run("b"), run("c")),
-		"one after":             sequence(run("a"), run("b"), run("c"), run("x")),
-		"without the second":    sequence(run("a"), run("c")),
-		"another image":         sequence(image(run("a"), "registry/agent:2"), run("b"), run("c")),
-		"another last image":    sequence(run("a"), run("b"), image(run("c"), "registry/agent:2")),
-		"a pause instead":       sequence(run("a"), wait("b", 5), run("c")),
-		"other steps":           sequence(run("p"), run("q")),
-		"with finally":          but(sequence(run("a"), run("b")), func(s *v1alpha1.WorkOrderSpec) { s.Finally = []v1alpha1.Step{run("f")} }),
-		"with more finally":     but(sequence(run("a"), run("b")), func(s *v1alpha1.WorkOrderSpec) { s.Finally = []v1alpha1.Step{run("f"), run("g")} }),
-		"finally became a step": sequence(run("a"), run("b"), run("f")),
-		"a step became finally": but(sequence(run("a")), func(s *v1alpha1.WorkOrderSpec) { s.Finally = []v1alpha1.Step{run("b")} }),
-		"skips one":             sequence(run("a"), when(run("b"), `steps["a"].output == "nothing"`), run("c")),
-		"asks and runs":         sequence(run("a"), when(run("b"), `steps["a"].phase == "Succeeded"`), run("c")),
-		"diamond":               graph(diamond...),
-		"half a diamond":        graph(diamond[:2]...),
-		"narrow diamond":        but(graph(diamond...), func(s *v1alpha1.WorkOrderSpec) { s.Parallelism = ptr(int32(1)) }),
-		"diamond, turned":       graph(run("d"), after(run("c"), "d"), after(run("b"), "d"), after(run("a"), "b", "c")),
-		"side by side":          graph(run("a"), run("b"), run("c")),
-		"fails":                 sequence(run("a"), run("fails"), run("c")),
-		"a branch fails":        graph(run("a"), run("fails"), after(run("b"), "fails"), after(run("c"), "a")),
-		"circle":                graph(after(run("a"), "b"), after(run("b"), "a")),
-		"unknown need":          graph(run("a"), after(run("b"), "nobody")),
-		"same name twice":       sequence(run("a"), run("a")),
-		"does not compile":      sequence(run("a"), when(run("b"), `steps["a"].outptu == ""`)),
-		"asks what comes later": sequence(when(run("a"), `steps["b"].output == ""`), run("b")),
-		"does nothing":          sequence(run("a"), v1alpha1.Step{Name: "b"}),
-	}
-}
 
 // shape is how a status looks to somebody who does not know what was edited: each step's name and phase.
 func shape(s *v1alpha1.WorkOrderStatus) string {
@@ -83,7 +31,7 @@ func playing(spec *v1alpha1.WorkOrderSpec) *simulation {
 	o.Spec = *spec.DeepCopy()
 	s := simulate(o, calm)
 	s.behave = func(a steppod.Attempt) behaviour {
-		if a.Step == "fails" {
+		if a.Step == specs.Fails {
 			return exits(1, "no")
 		}
 		return succeeds("something")
@@ -92,7 +40,7 @@ func playing(spec *v1alpha1.WorkOrderSpec) *simulation {
 }
 
 func TestAfterAnEditTheOrderIsAsItsLastSpecSays(t *testing.T) {
-	began, all, cases := time.Now(), specs(), 0
+	began, all, cases := time.Now(), specs.All(), 0
 	fresh := map[string]string{}
 	for name, spec := range all {
 		s := playing(&spec)
@@ -163,9 +111,7 @@ func edit(before, wanted *v1alpha1.WorkOrderSpec, moment time.Duration, fresh st
 
 // mended mends an order that cannot run, and says whether it then does.
 func mended(s *simulation) []string {
-	s.edit(func(o *v1alpha1.WorkOrder) {
-		o.Spec.Strategy, o.Spec.Steps, o.Spec.Finally = "", []v1alpha1.Step{run("a"), run("z")}, nil
-	})
+	s.edit(func(o *v1alpha1.WorkOrder) { specs.Mend(&o.Spec) })
 	if err := s.run(); err != nil {
 		return []string{err.Error()}
 	}

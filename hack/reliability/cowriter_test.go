@@ -80,7 +80,7 @@ func beside(r *row, every time.Duration) func(context.Context, *lane) []string {
 		if len(violations) > 0 {
 			return violations
 		}
-		undisturbed := calm{shape: laws.Shape(&before.Order.Status), story: laws.Story(before), writes: l.writes()}
+		undisturbed := calm{trip: &straight, shape: laws.Shape(&before.Order.Status), story: laws.Story(before), writes: l.writes()}
 		enough := len(undisturbed.writes)
 		l.proxy().Begin(nil)
 		order, err := l.submit(ctx, journey())

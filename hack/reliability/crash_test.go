@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -40,18 +41,42 @@ func journey() v1alpha1.WorkOrderSpec {
 // done, two failures, two rewinds, the end), and two writes to each of nine Pods.
 const fewestWrites = 2*(1+8+2+2+1) + 2*9
 
-// calm is a journey on which nothing went wrong, to which others are compared.
+// trip is an order of the crash cases, and what somebody does to it on its way.
+type trip struct {
+	// name stands in the names of its cases; that of the journey is empty.
+	name string
+	spec func() v1alpha1.WorkOrderSpec
+	// meanwhile is run when the order is made, and returns when all is done that people do.
+	meanwhile func(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error
+	// tell is what of its log is the same each time.
+	tell func(laws.Record) string
+	// fewest is how many writes it cannot do without, and rewinds how many starts it has more than it has steps.
+	fewest  int
+	rewinds int64
+}
+
+// straight is the journey, to which nobody does anything.
+var straight = trip{
+	spec: journey, tell: laws.Story, fewest: fewestWrites, rewinds: 2,
+	meanwhile: func(context.Context, *lane, *v1alpha1.WorkOrder) error { return nil },
+}
+
+// calm is a trip on which nothing went wrong, to which others are compared.
 type calm struct {
+	*trip
 	shape, story string
 	writes       []proxy.Call
 }
 
-// travel makes the journey with that script, and says which laws were broken.
-func travel(ctx context.Context, l *lane, script proxy.Script) (laws.Record, []string) {
+// travel makes the trip with that script, and says which laws were broken.
+func (t *trip) travel(ctx context.Context, l *lane, script proxy.Script) (laws.Record, []string) {
 	l.proxy().Begin(script)
-	order, err := l.submit(ctx, journey())
+	order, err := l.submit(ctx, t.spec())
+	if err == nil {
+		err = t.meanwhile(ctx, l, order)
+	}
 	if err != nil {
-		return laws.Record{}, []string{err.Error()}
+		return laws.Record{Order: order}, []string{err.Error()}
 	}
 	violations := append(l.finish(ctx, order), l.strays(order)...)
 	if script != nil && len(struck(l.proxy().Calls())) == 0 {
@@ -59,32 +84,42 @@ func travel(ctx context.Context, l *lane, script proxy.Script) (laws.Record, []s
 	}
 	record, err := l.recordOf(ctx, order)
 	if err != nil {
-		violations = append(violations, err.Error())
+		return laws.Record{Order: order}, append(violations, err.Error())
 	}
 	return record, violations
 }
 
-// travelCalmly makes the journey without any fault.
-func travelCalmly(ctx context.Context) calm {
+// travelCalmly makes the trip without any fault.
+func (t *trip) travelCalmly(ctx context.Context) calm {
 	GinkgoHelper()
 	l, err := newLane(ctx, setup{})
 	Expect(err).NotTo(HaveOccurred())
 	defer l.close()
-	record, violations := travel(ctx, l, nil)
+	record, violations := t.travel(ctx, l, nil)
 	Expect(violations).To(BeEmpty())
 	Expect(record.Order.Status.Phase).To(Equal(v1alpha1.WorkOrderSucceeded))
-	Expect(record.Order.Status.Rewinds).To(BeEquivalentTo(2))
-	c := calm{shape: laws.Shape(&record.Order.Status), story: laws.Story(record), writes: l.writes()}
-	Expect(len(c.writes)).To(BeNumerically(">=", fewestWrites), "writes must have passed unseen: %v", c.writes)
+	Expect(record.Order.Status.Rewinds).To(Equal(t.rewinds))
+	c := calm{trip: t, shape: laws.Shape(&record.Order.Status), story: t.tell(record), writes: l.writes()}
+	Expect(len(c.writes)).To(BeNumerically(">=", t.fewest), "writes must have passed unseen: %v", c.writes)
 	return c
 }
 
-// differs says how a journey differs from the calm one, as it should not.
+// travel makes the journey, and travelCalmly does so without any fault.
+func travel(ctx context.Context, l *lane, script proxy.Script) (laws.Record, []string) {
+	return straight.travel(ctx, l, script)
+}
+
+func travelCalmly(ctx context.Context) calm {
+	GinkgoHelper()
+	return straight.travelCalmly(ctx)
+}
+
+// differs says how a trip differs from the calm one, as it should not.
 func (c calm) differs(record laws.Record) (violations []string) {
 	if shape := laws.Shape(&record.Order.Status); shape != c.shape {
 		violations = append(violations, fmt.Sprintf("it ended as\n%s\ninstead of\n%s", shape, c.shape))
 	}
-	if story := laws.Story(record); story != c.story {
+	if story := c.tell(record); story != c.story {
 		violations = append(violations, fmt.Sprintf("its log is\n%sinstead of\n%s", story, c.story))
 	}
 	return violations
@@ -95,56 +130,75 @@ func breakdowns(o *process) []proxy.Fault {
 	return []proxy.Fault{proxy.Refuse(), proxy.LoseReply(), proxy.KillBefore(o.kill), proxy.KillAfter(o.kill)}
 }
 
+// broken are trips of which one write breaks down, in all ways there are. In a quick run it does so in each of-th way only,
+// another one from write to write.
+func (c calm) broken(of int) (trials []trial) {
+	for i, write := range c.writes {
+		for kind, fault := range breakdowns(&process{}) {
+			name := c.named("R1", write.String(), fault.Name)
+			if kind%of != i%of && !report.Full() && !askedByName(name) {
+				continue
+			}
+			trials = append(trials, trial{name: name, run: func(ctx context.Context, l *lane) []string {
+				record, violations := c.travel(ctx, l, proxy.At(write.Description(), write.Nth, breakdowns(l.operator())[kind]))
+				return append(violations, c.differs(record)...)
+			}})
+		}
+	}
+	return trials
+}
+
+// named is the name of a case.
+func (t *trip) named(row string, parts ...string) string {
+	if t.name != "" {
+		row += "/" + t.name
+	}
+	return strings.Join(append([]string{row}, parts...), "/")
+}
+
 var _ = Describe("R1: a crash at every write", func() {
 	It("breaks no law, and ends as if nothing had happened", func(ctx SpecContext) {
 		r := begin("R1", "write points × faults")
-		undisturbed := travelCalmly(ctx)
-		r.note("%d write points", len(undisturbed.writes))
-		var trials []trial
-		for i, write := range undisturbed.writes {
-			for kind, fault := range breakdowns(&process{}) {
-				if kind%2 != i%2 && !report.Full() {
-					continue // Half of them, at every write.
-				}
-				trials = append(trials, trial{name: fmt.Sprintf("R1/%s/%s", write.String(), fault.Name), run: func(ctx context.Context, l *lane) []string {
-					record, violations := travel(ctx, l, proxy.At(write.Description(), write.Nth, breakdowns(l.operator())[kind]))
-					return append(violations, undisturbed.differs(record)...)
-				}})
-			}
-		}
-		r.try(ctx, trials...)
+		journey, turning := straight.travelCalmly(ctx), roundabout.travelCalmly(ctx)
+		r.note("%d write points in a sequence, %d in a graph that is rewound", len(journey.writes), len(turning.writes))
+		// In a quick run half of the faults at every write, and one of the four.
+		r.try(ctx, append(journey.broken(2), turning.broken(4)...)...)
 		r.end()
-	}, NodeTimeout(30*time.Minute))
+	}, NodeTimeout(40*time.Minute))
 })
+
+// brokenTwice is a trip with two faults.
+func (c calm) brokenTwice(seed uint64) trial {
+	pair := draw(seed, c.writes)
+	return trial{name: c.named("R2", fmt.Sprintf("seed=%d", seed)), run: func(ctx context.Context, l *lane) []string {
+		faults := breakdowns(l.operator())
+		record, violations := c.travel(ctx, l, func(call *proxy.Call) proxy.Fault {
+			for _, p := range pair {
+				if call.Description() == p.Description() && call.Nth == p.Nth {
+					return faults[p.kind]
+				}
+			}
+			return proxy.Fault{}
+		})
+		violations = append(violations, c.differs(record)...)
+		if len(violations) > 0 {
+			violations = append(violations, "the plan was "+pair[0].String()+"/"+faults[pair[0].kind].Name+" and "+pair[1].String()+"/"+faults[pair[1].kind].Name)
+		}
+		return violations
+	}}
+}
 
 var _ = Describe("R2: two faults at once", func() {
 	It("breaks no law, and ends as if nothing had happened", func(ctx SpecContext) {
 		r := begin("R2", "pairs of faults")
-		undisturbed := travelCalmly(ctx)
+		journey, turning := straight.travelCalmly(ctx), roundabout.travelCalmly(ctx)
 		var trials []trial
-		for _, seed := range r.seeded(either[uint64](200, 10)) {
-			pair := draw(seed, undisturbed.writes)
-			name := fmt.Sprintf("R2/seed=%d", seed)
-			trials = append(trials, trial{name: name, run: func(ctx context.Context, l *lane) []string {
-				faults := breakdowns(l.operator())
-				record, violations := travel(ctx, l, func(call *proxy.Call) proxy.Fault {
-					for _, p := range pair {
-						if call.Description() == p.Description() && call.Nth == p.Nth {
-							return faults[p.kind]
-						}
-					}
-					return proxy.Fault{}
-				})
-				violations = append(violations, undisturbed.differs(record)...)
-				if len(violations) > 0 {
-					violations = append(violations, "the plan was "+pair[0].String()+"/"+faults[pair[0].kind].Name+" and "+pair[1].String()+"/"+faults[pair[1].kind].Name)
-				}
-				return violations
-			}})
+		for _, seed := range r.seeded(either[uint64](200, 8)) {
+			trials = append(trials, journey.brokenTwice(seed), turning.brokenTwice(seed))
 		}
 		r.try(ctx, trials...)
 		r.end()
-	}, NodeTimeout(30*time.Minute))
+	}, NodeTimeout(40*time.Minute))
 })
 
 // strike is a write, and which of the breakdowns happens to it.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -25,7 +26,7 @@ type guard struct {
 }
 
 // guards are those for which there is a case here; the model in controllers/internal/model has others.
-func guards() []guard { return append(guardsOfTheLog(), guardsOfPods()...) }
+func guards() []guard { return slices.Concat(guardsOfTheLog(), guardsOfPods(), guardsOfGraphs()) }
 
 // guardsOfTheLog are those that keep the log and the status together, and know a Pod for the order's own.
 func guardsOfTheLog() []guard {
@@ -106,6 +107,51 @@ func guardsOfPods() []guard {
 	}
 }
 
+// onRoundabout is a case of R1: the graph that is rewound meets with a fault that changes nothing for it.
+const onRoundabout = "R1/graph/patch workorders/status#9/refuse"
+
+// goRound does that case.
+func goRound(ctx context.Context, l *lane) []string {
+	_, violations := roundabout.travel(ctx, l, proxy.At("patch workorders/status", 9, proxy.Refuse()))
+	return violations
+}
+
+// guardsOfGraphs are those that came with graphs and with rewinds that a spec asks for.
+func guardsOfGraphs() []guard {
+	return []guard{
+		{
+			name: "what is rewound is stopped first", by: onRoundabout, run: goRound, law: "I2: ",
+			changes: []change{{"controllers/plan/rerun.go", "hasPod(step) && r.reached[step.Name] {", "hasPod(step) && r.reached[step.Name] && r.causes == nil {"}},
+		},
+		{
+			name: "a rewind goes back to where it all began", by: onRoundabout, run: goRound, law: "I3: event ",
+			changes: []change{{"controllers/plan/rerun.go", "rewind.SupersededAfter = min(rewind.SupersededAfter, step.StartSequence-1)", "rewind.SupersededAfter += 0"}},
+		},
+		{
+			name: "a step waits for all that it needs", by: onRoundabout, run: goRound, law: "I4: ",
+			changes: []change{{"controllers/plan/outlook.go", "entry == nil || !done(entry)", "entry == nil"}},
+		},
+		{
+			name: "finally waits for all the rest", by: onRoundabout, run: goRound, law: "I4: notify",
+			changes: []change{
+				{"controllers/plan/outlook.go", "return o.over", "return o.over || n.finally"},
+				// What of finally has started too early is otherwise rewound, again and again.
+				{"controllers/plan/rerun.go", "(step.Outdated || n.finally && !over) && !finished", "(step.Outdated || n.finally && !over && finished) && !finished"},
+			},
+		},
+		{
+			name: "no more steps run at once than may", by: onRoundabout, run: goRound, law: "I4: ",
+			changes: []change{{"controllers/plan/consequences.go", "return int(*d.order.Spec.Parallelism) - count(", "return len(d.steps) - count("}},
+		},
+		{
+			name: "the name of a Pod that a rewind has outrun is taken", operators: 2, by: lateAfterRewind, run: late(lateAfterRewind), law: "I3: ",
+			changes: []change{{"controllers/act.go", "return r.post(ctx, order, attempt, steppod.Seal(order, attempt.Step, attempt.Epoch))",
+				"r.memory.refuse(client.ObjectKeyFromObject(order), order.UID, attempt, " +
+					"plan.Refusal{Generation: order.Generation, Seal: true}, r.Clock.Now())\n\treturn true, nil"}},
+		},
+	}
+}
+
 // mostTries is how often a case is tried without a guard: what would then go wrong, goes wrong only if a Pod is quick enough.
 const mostTries = 3
 
@@ -130,6 +176,20 @@ func (g *guard) missed(ctx context.Context) []string {
 		}
 	}
 	return []string{fmt.Sprintf("without this guard %s finds %q, and not what begins with %q", g.by, found, g.law)}
+}
+
+// TestWhatIsToBeChangedIsThere needs no API server: a change that fits the source no more would else be found out in a full run
+// only.
+func TestWhatIsToBeChangedIsThere(t *testing.T) {
+	changes := map[string][]change{"a later operator": laterOperator(), "a forgetful one": forgetful(), "one with a wrong clock": wrongClock()}
+	for _, g := range guards() {
+		changes[g.name] = g.changes
+	}
+	for name, list := range changes {
+		if _, err := changed(list); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // fails is what the case finds wrong with that operator.

@@ -42,8 +42,8 @@ type setup struct {
 	operators int
 	// binary is what they run; empty for the operator as it is.
 	binary string
-	// env is added to their environment.
-	env []string
+	// env is added to their environment, and args to their arguments.
+	env, args []string
 	// user is who they are to the API server, with the rights that the operator is shipped with; empty for one who may
 	// do everything.
 	user string
@@ -106,7 +106,7 @@ func (l *lane) addOperator(s setup) error {
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		return err
 	}
-	o := &process{binary: s.binary, kubeconfig: file, env: s.env}
+	o := &process{binary: s.binary, kubeconfig: file, env: s.env, args: s.args}
 	l.operators = append(l.operators, o)
 	return o.start()
 }
@@ -191,13 +191,21 @@ func (l *lane) quiet(ctx context.Context, orders int) []string {
 	}
 	for {
 		noise := l.noisy(ctx, stillness)
-		if len(noise) == 0 {
+		switch busy := l.busy(); {
+		case len(noise) == 0 && (!busy || ctx.Err() != nil):
 			return nil
-		}
-		if spare -= len(noise); spare < 0 {
-			return noise
+		case len(noise) == 0: // What it waits for may have it write again.
+		default:
+			if spare -= len(noise); spare < 0 {
+				return noise
+			}
 		}
 	}
+}
+
+// busy says whether any operator waits for an answer.
+func (l *lane) busy() bool {
+	return slices.ContainsFunc(l.proxies, (*proxy.Proxy).Busy)
 }
 
 // noisy says what is written in a time in which nothing should be.
@@ -282,8 +290,10 @@ func (l *lane) recordsOf(ctx context.Context, orders ...*v1alpha1.WorkOrder) ([]
 		if err := l.cluster.Get(ctx, client.ObjectKeyFromObject(order), record.Order); err != nil {
 			return nil, err
 		}
+		record.Specs = map[int64]*v1alpha1.WorkOrderSpec{}
 		for _, state := range l.seen.history(order.UID) {
 			record.History = append(record.History, state.Status)
+			record.Specs[state.Generation] = &state.Spec
 		}
 		records = append(records, record)
 	}

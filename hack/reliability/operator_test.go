@@ -15,6 +15,7 @@ type process struct {
 	binary     string
 	kubeconfig string
 	env        []string
+	args       []string
 
 	mu      sync.Mutex
 	command *exec.Cmd
@@ -33,7 +34,7 @@ func (p *process) start() error {
 }
 
 func (p *process) launch() error {
-	p.command = exec.Command(p.binary, "--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:0")
+	p.command = exec.Command(p.binary, append([]string{"--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:0"}, p.args...)...)
 	p.command.Env = append(append(os.Environ(), "KUBECONFIG="+p.kubeconfig), p.env...)
 	p.command.Stdout, p.command.Stderr = &p.said, &p.said
 	p.ended, p.killed = make(chan struct{}), false

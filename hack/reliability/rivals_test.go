@@ -43,6 +43,9 @@ var _ = Describe("R7: two operators at work at once", func() {
 var edits = map[string]func(spec *v1alpha1.WorkOrderSpec){
 	"nothing": func(*v1alpha1.WorkOrderSpec) {},
 	"cancel":  func(spec *v1alpha1.WorkOrderSpec) { spec.Cancel = true },
+	"rewind": func(spec *v1alpha1.WorkOrderSpec) {
+		spec.Rewinds = []v1alpha1.RewindRequest{{Step: spec.Steps[0].Name, ToEpoch: 2}, {Step: "implement", ToEpoch: 2}}
+	},
 	"edit": func(spec *v1alpha1.WorkOrderSpec) {
 		for i := range spec.Steps {
 			if run := spec.Steps[i].Run; run != nil {
@@ -63,7 +66,7 @@ type sleep struct {
 func drawSleep(seed uint64) sleep {
 	random := rand.New(rand.NewPCG(seed, 8))
 	s := sleep{write: 1 + random.IntN(25), before: random.IntN(2) == 0, length: time.Duration(500+random.IntN(2000)) * time.Millisecond}
-	s.edit = []string{"nothing", "cancel", "edit"}[random.IntN(len(edits))]
+	s.edit = []string{"nothing", "cancel", "edit", "rewind"}[random.IntN(len(edits))]
 	return s
 }
 
@@ -97,10 +100,10 @@ func (s sleep) play(ctx context.Context, l *lane) []string {
 	over := make(chan struct{})
 	waiting, enough := context.WithTimeout(ctx, patience)
 	defer enough()
-	go func() {
+	go func(order *v1alpha1.WorkOrder) {
 		defer close(over)
 		_ = l.seen.settle(waiting, order) // Whether it does is asked again at the end.
-	}()
+	}(order.DeepCopy())
 	select {
 	case <-frozen:
 		if err := edit(ctx, l, order, edits[s.edit]); err != nil {
@@ -117,6 +120,7 @@ const (
 	lateSave        = "R8/late save"
 	latePost        = "R8/late POST"
 	lateAfterCancel = "R8/late POST after a cancellation"
+	lateAfterRewind = "R8/late POST after a rewind"
 )
 
 // late holds back that request until the other operator, which slept so far, has brought the order to its end.
@@ -137,8 +141,11 @@ func late(name string) func(context.Context, *lane) []string {
 			err = done(ctx, held)
 		}
 		l.operators[1].thaw()
-		if err == nil && name == lateAfterCancel {
+		switch {
+		case err == nil && name == lateAfterCancel:
 			err = edit(ctx, l, order, edits["cancel"])
+		case err == nil && name == lateAfterRewind:
+			err = edit(ctx, l, order, edits["rewind"])
 		}
 		if err == nil {
 			err = l.seen.settle(ctx, order)
@@ -196,7 +203,7 @@ var _ = Describe("R8: one of two operators is frozen and thawed", func() {
 		r := begin("R8", "freezes")
 		r.operators = 2
 		var trials []trial
-		for _, name := range []string{lateSave, latePost, lateAfterCancel} {
+		for _, name := range []string{lateSave, latePost, lateAfterCancel, lateAfterRewind} {
 			trials = append(trials, trial{name: name, run: late(name)})
 		}
 		for _, seed := range r.seeded(either[uint64](200, 12)) {

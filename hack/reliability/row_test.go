@@ -88,6 +88,9 @@ func wanted(name string) bool {
 	return only == "" || !strings.Contains(only, "/") || only == name
 }
 
+// askedByName says whether this one case is asked for. It is then run in a quick run too that would have left it out.
+func askedByName(name string) bool { return os.Getenv("RELIABILITY_CASE") == name }
+
 // note adds a number worth knowing to the report.
 func (r *row) note(format string, values ...any) {
 	r.mu.Lock()

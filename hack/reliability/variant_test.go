@@ -15,26 +15,35 @@ type change struct {
 	file, from, to string
 }
 
-// buildVariant builds an operator whose source is changed so, and returns its file in that folder. The sources
-// themselves stay as they are.
-func buildVariant(ctx context.Context, directory string, changes ...change) (string, error) {
+// changed are the files of the source that the changes are about, as they are then.
+func changed(changes []change) (map[string]string, error) {
 	contents := map[string]string{}
 	for _, c := range changes {
 		file, err := filepath.Abs(filepath.Join("../..", c.file))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if _, begun := contents[file]; !begun {
 			content, err := os.ReadFile(file)
 			if err != nil {
-				return "", err
+				return nil, err
 			}
 			contents[file] = string(content)
 		}
 		if found := strings.Count(contents[file], c.from); found != 1 {
-			return "", fmt.Errorf("%s has this %d times, and not once; say anew in the test what is to be changed:\n%s", c.file, found, c.from)
+			return nil, fmt.Errorf("%s has this %d times, and not once; say anew in the test what is to be changed:\n%s", c.file, found, c.from)
 		}
 		contents[file] = strings.Replace(contents[file], c.from, c.to, 1)
+	}
+	return contents, nil
+}
+
+// buildVariant builds an operator whose source is changed so, and returns its file in that folder. The sources
+// themselves stay as they are.
+func buildVariant(ctx context.Context, directory string, changes ...change) (string, error) {
+	contents, err := changed(changes)
+	if err != nil {
+		return "", err
 	}
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for file, content := range contents {

@@ -144,10 +144,24 @@ func (w *witness) podsOf(order types.UID) []*corev1.Pod {
 	return slices.Collect(maps.Values(w.pods[order]))
 }
 
-// atRest says whether an order has finished, and nothing of it is left to do but to keep its Pods for a while.
+// atRest says whether an order, as far as it was edited by then, has finished, and nothing of it is left to do but to keep its
+// Pods for a while.
 func (w *witness) atRest(order *v1alpha1.WorkOrder) bool {
 	newest := w.newest(order.UID)
-	return newest != nil && newest.Status.CompletionTime != nil && !slices.ContainsFunc(w.podsOf(order.UID), steppod.Held)
+	return newest != nil && newest.Generation >= order.Generation && newest.Status.CompletionTime != nil && !owed(newest) && !slices.ContainsFunc(w.podsOf(order.UID), steppod.Held)
+}
+
+// owed says whether more was asked of a finished order: an edit that was not read yet, or a rewind that has not come yet.
+// One that was cancelled, or is to be, owes no rewind.
+func owed(order *v1alpha1.WorkOrder) bool {
+	if order.Status.ObservedGeneration != order.Generation {
+		return true
+	}
+	return !order.Status.Cancelled && !order.Spec.Cancel && slices.ContainsFunc(order.Spec.Rewinds, func(request v1alpha1.RewindRequest) bool {
+		return slices.ContainsFunc(order.Status.Steps, func(step v1alpha1.StepStatus) bool {
+			return step.Name == request.Step && !step.Removed && step.Epoch < request.ToEpoch
+		})
+	})
 }
 
 // allAtRest says whether all of some orders are.

@@ -20,6 +20,8 @@ type Record struct {
 	Order *v1alpha1.WorkOrder
 	// History is every status that it has had, oldest first.
 	History []v1alpha1.WorkOrderStatus
+	// Specs are the specs that it has had, by generation.
+	Specs map[int64]*v1alpha1.WorkOrderSpec
 	// Events are the ProgressEvents of its namespace, on its chain or not.
 	Events []v1alpha1.ProgressEvent
 	// Runs are what ran for it, in the order of their starts.
@@ -34,7 +36,7 @@ func (r *Record) chain() progress.Chain {
 // Violations are the laws that were broken, each a sentence that begins with the law's number in docs/design.
 func Violations(r Record) []string {
 	var found []string
-	for _, law := range []func(*Record) []string{oneStart, noLostResult, noFalseResult, inOrder, foldIsStatus, onlyGrows} {
+	for _, law := range []func(*Record) []string{oneStart, noLostResult, noFalseResult, inOrder, notOutrun, rewound, foldIsStatus, onlyGrows} {
 		found = append(found, law(&r)...)
 	}
 	return found
@@ -135,7 +137,8 @@ func falsified(spec *v1alpha1.ProgressEventSpec, run *node.Run) (found []string)
 	if run.Reported && said != run.Message {
 		found = append(found, fmt.Sprintf("%s said %q, and the log %q", name, run.Message, said))
 	}
-	outdated := spec.Error != nil && spec.Error.Code == v1alpha1.CodeSpecChanged // It did what was not asked for any more.
+	// It did what was not asked for any more. One that was only asked to stop, and succeeded all the same, has succeeded.
+	outdated := spec.Error != nil && spec.Error.Code == v1alpha1.CodeSuperseded
 	if succeeded := run.ExitCode == 0 && !run.Ended.IsZero(); !succeeded && spec.Type == v1alpha1.EventStepSucceeded {
 		found = append(found, name+" did not succeed, and the log says that it did")
 	} else if succeeded && run.Reported && spec.Type != v1alpha1.EventStepSucceeded && !outdated {
@@ -150,11 +153,14 @@ func changed(r *Record) (found []string) {
 	for i := range r.History {
 		for _, step := range r.History[i].Steps {
 			before, known := settled[step.Name]
-			if known && before.Epoch == step.Epoch && !sameResult(&before, &step) {
+			if known && before.Epoch == step.Epoch && !step.Removed && !sameResult(&before, &step) {
 				found = append(found, fmt.Sprintf("I3: the result of %s in epoch %d changed at sequence %d",
 					step.Name, step.Epoch, r.History[i].Sequence))
 			}
-			if step.CompletionTime != nil {
+			switch {
+			case step.Removed: // What the spec does not hold any more keeps its epoch, and no result.
+				delete(settled, step.Name)
+			case step.CompletionTime != nil:
 				settled[step.Name] = step
 			}
 		}
@@ -164,31 +170,6 @@ func changed(r *Record) (found []string) {
 
 func sameResult(a, b *v1alpha1.StepStatus) bool {
 	return b.CompletionTime != nil && a.CompletionTime.Equal(b.CompletionTime) && a.Output == b.Output && gocmp.Equal(a.ExitCode, b.ExitCode)
-}
-
-// inOrder is I4: a step starts only after all before it have succeeded, and those do not start again after it.
-func inOrder(r *Record) (found []string) {
-	place := map[string]int{}
-	for i, step := range r.Order.Spec.Steps {
-		place[step.Name] = i
-	}
-	for i := range r.Runs {
-		later := &r.Runs[i]
-		done := map[string]bool{}
-		for j := range r.Runs {
-			earlier := &r.Runs[j]
-			if place[earlier.Step] < place[later.Step] {
-				in := !earlier.Ended.IsZero() && earlier.ExitCode == 0 && !earlier.Ended.After(later.Started)
-				done[earlier.Step] = done[earlier.Step] || in
-			}
-		}
-		for _, step := range r.Order.Spec.Steps[:place[later.Step]] {
-			if step.Run != nil && !done[step.Name] {
-				found = append(found, fmt.Sprintf("I4: %s started in epoch %d before %s had succeeded", later.Step, later.Epoch, step.Name))
-			}
-		}
-	}
-	return found
 }
 
 // own are the conditions that the log speaks of; others may put more beside them.

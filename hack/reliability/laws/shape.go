@@ -2,6 +2,7 @@ package laws
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"workorders.dev/operator/api/v1alpha1"
@@ -35,4 +36,14 @@ func Story(r Record) string {
 		fmt.Fprintf(&story, "%d %s %s/%d\n", event.Spec.Sequence, event.Spec.Type, event.Spec.Step, event.Spec.Epoch)
 	}
 	return story.String()
+}
+
+// Tally is the same log without its order: of steps that run side by side, either may end first.
+func Tally(r Record) string {
+	var lines []string
+	for _, event := range r.chain().Events {
+		lines = append(lines, fmt.Sprintf("%s %s/%d\n", event.Spec.Type, event.Spec.Step, event.Spec.Epoch))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
 }

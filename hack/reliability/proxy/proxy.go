@@ -35,6 +35,8 @@ type Proxy struct {
 	calls  []*Call
 	writes int
 	nth    map[string]int
+	// underWay are the calls that have not been answered, but for watches.
+	underWay int
 	// lists are the requests by which the operator last asked for all of a resource.
 	lists map[string]*url.URL
 	// answers are the lists that are to be served instead of the true ones.
@@ -156,20 +158,41 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	}
 	r.Out.Header.Set("Accept", "application/json")
 	call := parse(r.Out)
-	if p.namespace != "" && call.Resource != "" && call.Name == "" && call.Namespace == "" && call.Class != Lease {
+	everywhere := call.Name == "" && call.Namespace == "" && call.Class != Lease && !clusterScoped[call.Resource]
+	if p.namespace != "" && call.Resource != "" && everywhere {
 		base, resource := splitLast(r.Out.URL.Path)
 		r.Out.URL.Path = base + "/namespaces/" + p.namespace + "/" + resource
 	}
 }
+
+// clusterScoped are resources that are in no namespace, of those that an operator asks for.
+var clusterScoped = map[string]bool{"validatingwebhookconfigurations": true}
 
 func splitLast(path string) (before, last string) {
 	i := strings.LastIndexByte(path, '/')
 	return path[:i], path[i+1:]
 }
 
+// Busy says whether the operator waits for an answer, but for what watches have to say.
+func (p *Proxy) Busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.underWay > 0
+}
+
 // RoundTrip passes a request on, or has happen to it what the script says.
 func (p *Proxy) RoundTrip(request *http.Request) (*http.Response, error) {
 	call, fault, old := p.note(request)
+	if call.Class != Watch {
+		p.mu.Lock()
+		p.underWay++
+		p.mu.Unlock()
+		defer func() {
+			p.mu.Lock()
+			p.underWay--
+			p.mu.Unlock()
+		}()
+	}
 	pause(request.Context(), fault.Delay)
 	if fault.Before != nil {
 		fault.Before()

@@ -119,6 +119,8 @@ func TestCallsAreToldApart(t *testing.T) {
 func TestFaults(t *testing.T) {
 	log := make(chan string, 10)
 	noting := func(what string) func() { return func() { log <- what } }
+	var busy func() bool
+	noteBusy := func() { log <- fmt.Sprint(busy()) }
 	for name, test := range map[string]struct {
 		fault   Fault
 		code    int
@@ -135,10 +137,11 @@ func TestFaults(t *testing.T) {
 		"answer 429":  {Answer(429), 429, 0, 0},
 		"answer 500":  {Answer(500), 500, 0, 0},
 		"disown 504":  {Disown(504), 504, 1, 0},
-		"look on":     {Fault{Before: noting("before"), After: noting("after")}, 200, 1, 2},
+		"look on":     {Fault{Before: noting("before"), After: noteBusy}, 200, 1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, u := serve(t, "")
+			busy = p.Busy
 			defer func() {
 				for len(log) > 0 {
 					<-log
@@ -151,6 +154,9 @@ func TestFaults(t *testing.T) {
 			code, _ := ask(t, p, http.MethodPatch, status)
 			if reached := u.reached.Load() - 1; code != test.code || reached != test.reached || len(log) != test.log {
 				t.Errorf("got %d, reached %d times, %d functions run", code, reached, len(log))
+			}
+			if name == "look on" && (<-log != "before" || <-log != "true" || p.Busy()) {
+				t.Error("it must be busy meanwhile, and only then")
 			}
 			if called := p.Calls()[1].Fault; called != test.fault.Name {
 				t.Errorf("the call's fault is called %q, want %q", called, test.fault.Name)
@@ -168,6 +174,7 @@ func TestTheOperatorIsConfinedToANamespace(t *testing.T) {
 		"/apis":                                "/apis",
 		"/apis/workorders.dev/v1alpha1":        "/apis/workorders.dev/v1alpha1",
 		"/api/v1/namespaces/other/pods?limit=": "/api/v1/namespaces/other/pods",
+		"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations": "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
 	} {
 		if _, got := ask(t, p, http.MethodGet, path); got != want {
 			t.Errorf("%s became %s, want %s", path, got, want)

@@ -6,10 +6,6 @@ type Row struct {
 	ID string
 	// Hazard is what may go wrong, in a few words.
 	Hazard string
-	// Later is what of the row is not possible yet, and what it comes with; empty if the row is whole.
-	Later string
-	// NotYet says that none of it is possible yet.
-	NotYet bool
 }
 
 // Rows are all rows, in their order.
@@ -21,7 +17,7 @@ var Rows = []Row{
 	{ID: "R5", Hazard: "watches break, again and again"},
 	{ID: "R6", Hazard: "the API server is slow, overloaded or away"},
 	{ID: "R7", Hazard: "two controllers at work at once"},
-	{ID: "R8", Hazard: "a controller sleeps through minutes, and wakes", Later: "rewinds that a spec asks for while it sleeps come with spec.rewinds"},
+	{ID: "R8", Hazard: "a controller sleeps through minutes, and wakes"},
 	{ID: "R9", Hazard: "clocks are wrong, or jump"},
 	{ID: "R10", Hazard: "Pods and nodes are taken away before their results are saved"},
 	{ID: "R11", Hazard: "orders, namespaces and the operator itself are removed in mid-run"},
@@ -30,14 +26,14 @@ var Rows = []Row{
 	{ID: "R14", Hazard: "somebody else writes to the order all the time"},
 	{ID: "R15", Hazard: "orders as large as can be, and larger"},
 	{ID: "R16", Hazard: "operators of two versions in turn, and a backup restored"},
-	{ID: "R17", Hazard: "anything, in any order", Later: "rewinds that a spec asks for come with spec.rewinds"},
-	{ID: "R18", Hazard: "any spec is edited into any other", Later: "the specs to go back and forth between are those of graphs, and come with them", NotYet: true},
+	{ID: "R17", Hazard: "anything, in any order"},
+	{ID: "R18", Hazard: "any spec is edited into any other"},
 	{ID: "R19", Hazard: "thousands of finished orders cost something"},
-	{ID: "R21", Hazard: "what has a say in admission is away", Later: "a webhook of our own comes with conditions on steps (when)"},
+	{ID: "R21", Hazard: "what has a say in admission is away"},
 	{ID: "R22", Hazard: "Pods are refused, each for another reason"},
 	{ID: "R23", Hazard: "a guard is missing, and no test notices"},
 	{ID: "S1", Hazard: "hostile input"},
 	{ID: "S2", Hazard: "a step sets more of its Pod than it may"},
 	{ID: "S3", Hazard: "text that harms who looks at it"},
-	{ID: "S4", Hazard: "the operator may do more than it must", Later: "rights beyond the core come with the webhook, workspaces and protected metrics"},
+	{ID: "S4", Hazard: "the operator may do more than it must"},
 }

@@ -51,12 +51,8 @@ func (f *findings) Table() string {
 			row(id, hazard, line.Harness, grouped(line.Cases)+" "+line.Unit, violations, line.Seeds, took(line.Seconds), strings.Join(worth(line), "; "))
 			id, hazard = "", ""
 		}
-		if !r.Run() && !r.NotYet {
+		if !r.Run() {
 			row(id, hazard, "", "**NOT RUN**", "", "", "", "")
-			id, hazard = "", ""
-		}
-		if r.Later != "" {
-			row(id, hazard, "", "*not yet*", "", "", "", r.Later)
 		}
 	}
 	return out.String()

@@ -20,11 +20,8 @@ func (f *findings) print(to io.Writer) error {
 			line := &r.Lines[j]
 			fmt.Fprintf(table, "\t  %s\t%s %s\t%s\t%s\t%s\n", line.Harness, grouped(line.Cases), line.Unit, broken(line.Violations), seeds(line), took(line.Seconds))
 		}
-		if !r.Run() && !r.NotYet {
+		if !r.Run() {
 			fmt.Fprintln(table, "\t  NOT RUN")
-		}
-		if r.Later != "" {
-			fmt.Fprintf(table, "\t  not yet: %s\n", r.Later)
 		}
 	}
 	fmt.Fprintf(table, "\n%s\n\n", f.summary())
@@ -38,8 +35,6 @@ func mark(r *report.Result) string {
 		return "✗"
 	case r.Run():
 		return "✓"
-	case r.NotYet:
-		return "·"
 	}
 	return "!"
 }
