@@ -38,6 +38,17 @@ var breaks = []edit{
 	}},
 }
 
+// editsOne edits what one step runs.
+func editsOne(step string) edit {
+	return edit{"edits the image of " + step, func(o *v1alpha1.WorkOrder) {
+		for i := range o.Spec.Steps {
+			if o.Spec.Steps[i].Name == step && o.Spec.Steps[i].Run != nil {
+				o.Spec.Steps[i].Run = &v1alpha1.Run{Image: "registry/agent:3"}
+			}
+		}
+	}}
+}
+
 // rewindsTo asks for a step to be at an epoch.
 func rewindsTo(step string, epoch int64) edit {
 	return edit{fmt.Sprintf("asks for %s at epoch %d", step, epoch), func(o *v1alpha1.WorkOrder) { askFor(o, step, epoch) }}

@@ -208,7 +208,7 @@ func randomEdits(t *rapid.T, order *v1alpha1.WorkOrder) (drawn []edit) {
 		step := rapid.SampledFrom(names).Draw(t, "step")
 		drawn = append(drawn, rapid.SampledFrom(slices.Concat(all, []edit{
 			rewindsTo(step, 2), rewindsTo(step, 3), rewindsFurther(step, 1), rewindsFurther(step, 2), asksNoMore(step),
-			inserts("x", step), removes(step), inserts(names[0], names[1]), inserts(names[1], names[2]),
+			editsOne(step), inserts("x", step), removes(step), inserts(names[0], names[1]), inserts(names[1], names[2]),
 		})).Draw(t, "edit"))
 	}
 	if len(drawn) > 0 {
