@@ -208,7 +208,7 @@ type Rewind struct {
 	// reason says why.
 	// +required
 	Reason RewindReason `json:"reason"`
-	// supersededAfter is the sequence before the event that started the oldest superseded epoch.
+	// supersededAfter is the sequence before the event that first held the oldest superseded epoch.
 	// +optional
 	SupersededAfter int64 `json:"supersededAfter"`
 	// steps are the steps that start again.

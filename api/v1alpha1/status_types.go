@@ -164,7 +164,7 @@ type StepStatus struct {
 	// +optional
 	Epoch int64 `json:"epoch,omitempty"`
 
-	// startSequence is the number of the transition that started this epoch, or asked for it.
+	// startSequence is the number of the transition that first held this epoch: it started it, or asked for it.
 	// +optional
 	StartSequence int64 `json:"startSequence,omitempty"`
 
