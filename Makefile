@@ -182,8 +182,8 @@ reliability: ## Break everything on purpose, and write docs/reliability.md: with
 	}
 	part unit go test -count=1 -timeout=15m ./controllers/plan ./controllers/steppod ./controllers/progress ./controllers ./config/...
 	part fuzz go run ./hack/reliability/fuzz -time=$(if $(filter full,$(RELIABILITY)),25s,2s)
-	part H1 go test -v -count=1 -timeout=25m ./controllers/internal/model
-	part H2 go test -v -count=1 -timeout=40m ./hack/reliability -ginkgo.v
+	part H1 go test -v -count=1 -timeout=45m ./controllers/internal/model
+	part H2 go test -v -count=1 -timeout=60m ./hack/reliability -ginkgo.v
 	part H3 $(again) test-e2e E2E_LABELS='outage || reliability'
 	go run ./hack/reliability/table -report="$$RELIABILITY_REPORT" -commit="$$(git describe --always --dirty --abbrev=12)" -failed="$$failed" \
 		$(if $(RELIABILITY_WHOLE),-write=docs/reliability.md,-partial)
