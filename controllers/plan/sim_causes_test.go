@@ -49,7 +49,7 @@ func (l *laws) startExplained(c *cluster, step *v1alpha1.StepStatus) {
 		l.breach("%s has no Pod, and it does not say why: %s", step.Name, encode(c.order.Status))
 		return
 	}
-	if report, ours := steppod.Read(pod, c.order); ours && report.Waiting != nil && report.Stopped == "" {
+	if report, ours := steppod.Read(pod, c.order); ours && !report.Started && report.Waiting != nil && report.Stopped == "" {
 		l.breach("the Pod of %s says %s, and the step does not", step.Name, report.Waiting.Code)
 	}
 }
