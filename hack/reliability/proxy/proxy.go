@@ -180,19 +180,24 @@ func (p *Proxy) Busy() bool {
 	return p.underWay > 0
 }
 
+// begin notes that a call is under way, until the function that it returns is called.
+func (p *Proxy) begin(call *Call) (end func()) {
+	if call.Class == Watch {
+		return func() {}
+	}
+	add := func(n int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.underWay += n
+	}
+	add(1)
+	return func() { add(-1) }
+}
+
 // RoundTrip passes a request on, or has happen to it what the script says.
 func (p *Proxy) RoundTrip(request *http.Request) (*http.Response, error) {
 	call, fault, old := p.note(request)
-	if call.Class != Watch {
-		p.mu.Lock()
-		p.underWay++
-		p.mu.Unlock()
-		defer func() {
-			p.mu.Lock()
-			p.underWay--
-			p.mu.Unlock()
-		}()
-	}
+	defer p.begin(call)()
 	pause(request.Context(), fault.Delay)
 	if fault.Before != nil {
 		fault.Before()
