@@ -240,7 +240,7 @@ type Backoff struct {
 	// +kubebuilder:validation:Maximum=10
 	Factor *int32 `json:"factor,omitempty"`
 
-	// maxSeconds is the longest pause, but for the tenth that may be added. Unset means 60.
+	// maxSeconds is the longest pause, but for the tenth that may be added. Unset means 60, or initialSeconds if that is more.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=86400

@@ -74,7 +74,7 @@ func (m *mentions) add(variable celast.NavigableExpr, scope Scope) error {
 	case of == paramsVariable && !slices.Contains(scope.Params, name):
 		return unknown(of, name, scope.Params, "there is no param %q: add it to params")
 	case of == stepsVariable && !slices.Contains(scope.Steps, name):
-		return unknown(of, name, scope.Steps, "step %q is not something that this step depends on: add it to dependsOn")
+		return unknown(of, name, scope.Steps, "step %q does not come before this step: add it to dependsOn, or list it earlier in a Sequence")
 	case of == paramsVariable:
 		m.params = append(m.params, name)
 	default:

@@ -157,9 +157,9 @@ func TestAnExpressionThatDoesNotCompileSaysWhatToDo(t *testing.T) {
 
 		{`params.colour == "red"`, `there is no param "colour": add it to params, or ask about one of: git-ref, request`},
 		{`params.git-ref == "main"`, `there is no param "git": add it to params, or if you mean "git-ref", whose hyphen is a minus here, write params["git-ref"]`},
-		{`steps["build"].phase == "Succeeded"`, `step "build" is not something that this step depends on: add it to dependsOn, or ask about one of: find-plan, review, silent, skipped`},
-		{`has(steps.build)`, `step "build" is not something that this step depends on: add it to dependsOn, or ask about one of: find-plan, review, silent, skipped`},
-		{`steps.find-plan.phase == "Succeeded"`, `step "find" is not something that this step depends on: add it to dependsOn, or if you mean "find-plan", whose hyphen is a minus here, write steps["find-plan"]`},
+		{`steps["build"].phase == "Succeeded"`, `step "build" does not come before this step: add it to dependsOn, or list it earlier in a Sequence, or ask about one of: find-plan, review, silent, skipped`},
+		{`has(steps.build)`, `step "build" does not come before this step: add it to dependsOn, or list it earlier in a Sequence, or ask about one of: find-plan, review, silent, skipped`},
+		{`steps.find-plan.phase == "Succeeded"`, `step "find" does not come before this step: add it to dependsOn, or list it earlier in a Sequence, or if you mean "find-plan", whose hyphen is a minus here, write steps["find-plan"]`},
 		{`[1].all(steps, steps > 0)`, `steps is the name of something else: give what the macro goes through another name (column 8)`},
 		{`[1].exists(params, params > 0)`, `params is the name of something else: give what the macro goes through another name (column 11)`},
 
@@ -209,10 +209,10 @@ func TestAChoiceOfNamesIsShort(t *testing.T) {
 		scope   Scope
 		want    string
 	}{
-		{"there is nothing to choose", Scope{}, `step "build" is not something that this step depends on: add it to dependsOn`},
-		{"there is one", Scope{Steps: []string{"test"}}, `step "build" is not something that this step depends on: add it to dependsOn, or ask about one of: test`},
-		{"the names do not fit", Scope{Steps: []string{strings.Repeat("é", 300)}}, `step "build" is not something that this step depends on: add it to dependsOn, or ask about one of: ` + strings.Repeat("é", 193) + "…"},
-		{"there are many", many, `step "build" is not something that this step depends on: add it to dependsOn, or ask about one of: step-000, step-001, step-002, step-003, step-004, step-005, step-006, step-007, step-008, step-009, step-010, step-011 and 244 more`},
+		{"there is nothing to choose", Scope{}, `step "build" does not come before this step: add it to dependsOn, or list it earlier in a Sequence`},
+		{"there is one", Scope{Steps: []string{"test"}}, `step "build" does not come before this step: add it to dependsOn, or list it earlier in a Sequence, or ask about one of: test`},
+		{"the names do not fit", Scope{Steps: []string{strings.Repeat("é", 300)}}, `step "build" does not come before this step: add it to dependsOn, or list it earlier in a Sequence, or ask about one of: ` + strings.Repeat("é", 182) + "…"},
+		{"there are many", many, `step "build" does not come before this step: add it to dependsOn, or list it earlier in a Sequence, or ask about one of: step-000, step-001, step-002, step-003, step-004, step-005, step-006, step-007, step-008, step-009, step-010, step-011 and 244 more`},
 	} {
 		_, err := Compile(`steps.build.phase == ""`, test.scope)
 		if want := "when does not compile: " + test.want; err == nil || err.Error() != want {

@@ -87,7 +87,7 @@ var faults = []struct {
 	{"conditions do not compile", `{strategy: Graph, steps: [{name: a, when: 1 +}, {name: b, when: steps.a.output == ""}, {name: c, dependsOn: [a], when: steps.a.output}]}`,
 		[]string{
 			`spec.steps[0].when: step "a": when does not compile: `,
-			`spec.steps[1].when: step "b": when does not compile: step "a" is not something that this step depends on: add it to dependsOn`,
+			`spec.steps[1].when: step "b": when does not compile: step "a" does not come before this step: add it to dependsOn, or list it earlier in a Sequence`,
 			`spec.steps[2].when: step "c": when does not compile: it must be true or false, but this is of type string: compare it with something`,
 		}},
 	{"a volume is mounted over the workspace", `{workspace: {storage: 1Gi}, steps: [{name: a, run: {image: i, volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /workspace}]}}]}`,

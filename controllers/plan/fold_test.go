@@ -205,26 +205,28 @@ func TestThePauseBeforeANewStartGrowsUpToItsCap(t *testing.T) {
 		earlier int32
 		seconds int64
 	}{
-		{"it is the first", policy{initial: 5, factor: 2, maxSeconds: 60}, 0, 5},
-		{"it is the second", policy{initial: 5, factor: 2, maxSeconds: 60}, 1, 10},
-		{"it is the fourth", policy{initial: 5, factor: 2, maxSeconds: 60}, 3, 40},
-		{"it is capped", policy{initial: 5, factor: 2, maxSeconds: 60}, 4, 60},
-		{"it is the last of many", policy{initial: 5, factor: 2, maxSeconds: 60}, 1 << 30, 60},
-		{"the first is above the cap", policy{initial: 90, factor: 2, maxSeconds: 60}, 0, 60},
-		{"it does not grow", policy{initial: 5, factor: 1, maxSeconds: 60}, 1 << 30, 5},
-		{"there is none", policy{initial: 0, factor: 2, maxSeconds: 60}, 1 << 30, 0},
-		{"the cap is none", policy{initial: 5, factor: 2, maxSeconds: 0}, 3, 0},
-		{"a factor makes no sense", policy{initial: 5, factor: -3, maxSeconds: 60}, 1 << 30, 5},
-		{"nothing makes sense", policy{initial: -5, factor: 0, maxSeconds: -60}, 1 << 30, 0},
-		{"it is as large as can be", policy{initial: 1<<31 - 1, factor: 1<<31 - 1, maxSeconds: 1<<31 - 1}, 1 << 30, 1<<31 - 1},
-		{"the factor is as large as can be", policy{initial: 1, factor: 1<<31 - 1, maxSeconds: 86400}, 7, 86400},
+		{"it is the first", policy{initial: 5, factor: 2, maxSeconds: ptr(int32(60))}, 0, 5},
+		{"it is the second", policy{initial: 5, factor: 2, maxSeconds: ptr(int32(60))}, 1, 10},
+		{"it is the fourth", policy{initial: 5, factor: 2, maxSeconds: ptr(int32(60))}, 3, 40},
+		{"it is capped", policy{initial: 5, factor: 2, maxSeconds: ptr(int32(60))}, 4, 60},
+		{"it is the last of many", policy{initial: 5, factor: 2, maxSeconds: ptr(int32(60))}, 1 << 30, 60},
+		{"the first is above the cap", policy{initial: 90, factor: 2, maxSeconds: ptr(int32(60))}, 0, 60},
+		{"nobody has said how long it may be", policy{initial: 5, factor: 2}, 9, 60},
+		{"the first is above what nobody has said", policy{initial: 600, factor: 2}, 3, 600},
+		{"it does not grow", policy{initial: 5, factor: 1, maxSeconds: ptr(int32(60))}, 1 << 30, 5},
+		{"there is none", policy{initial: 0, factor: 2, maxSeconds: ptr(int32(60))}, 1 << 30, 0},
+		{"the cap is none", policy{initial: 5, factor: 2, maxSeconds: ptr(int32(0))}, 3, 0},
+		{"a factor makes no sense", policy{initial: 5, factor: -3, maxSeconds: ptr(int32(60))}, 1 << 30, 5},
+		{"nothing makes sense", policy{initial: -5, factor: 0, maxSeconds: ptr(int32(-60))}, 1 << 30, 0},
+		{"it is as large as can be", policy{initial: 1<<31 - 1, factor: 1<<31 - 1, maxSeconds: ptr(int32(1<<31 - 1))}, 1 << 30, 1<<31 - 1},
+		{"the factor is as large as can be", policy{initial: 1, factor: 1<<31 - 1, maxSeconds: ptr(int32(86400))}, 7, 86400},
 	} {
 		base, got := time.Duration(test.seconds)*time.Second, test.policy.delay("uid", step, test.earlier)
 		if got < base || got > base+base/10 {
 			t.Errorf("when %s: %v, want %v and a tenth more at most", test.when, got, base)
 		}
 	}
-	p, seen := policy{initial: 60, factor: 2, maxSeconds: 60}, map[time.Duration]bool{}
+	p, seen := policy{initial: 60, factor: 2, maxSeconds: ptr(int32(60))}, map[time.Duration]bool{}
 	for epoch := range int64(50) {
 		seen[p.delay("uid", &v1alpha1.StepStatus{Name: "a", Epoch: epoch}, 0)] = true
 	}
@@ -242,16 +244,16 @@ func TestAStepsOwnWordOnRetriesGoesBeforeItsOrders(t *testing.T) {
 	o.Spec.Steps[0].Retry = &v1alpha1.Retry{Limit: ptr(int32(0)), Backoff: &v1alpha1.Backoff{Factor: ptr(int32(3)), MaxSeconds: ptr(int32(9))}}
 	turn := newTurn(o, World{}, at(0))
 	for name, want := range map[string]policy{
-		"a":       {limit: 0, disruptionLimit: 6, initial: 7, factor: 3, maxSeconds: 9},
-		"b":       {limit: 1, disruptionLimit: 6, initial: 7, factor: 2, maxSeconds: 70},
-		"unknown": {limit: 1, disruptionLimit: 6, initial: 7, factor: 2, maxSeconds: 70},
+		"a":       {limit: 0, disruptionLimit: 6, initial: 7, factor: 3, maxSeconds: ptr(int32(9))},
+		"b":       {limit: 1, disruptionLimit: 6, initial: 7, factor: 2, maxSeconds: ptr(int32(70))},
+		"unknown": {limit: 1, disruptionLimit: 6, initial: 7, factor: 2, maxSeconds: ptr(int32(70))},
 	} {
 		if got := turn.policy(&v1alpha1.StepStatus{Name: name}); !cmp.Equal(got, want, cmp.AllowUnexported(policy{})) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 	o.Spec.Retry, o.Spec.Steps[0].Retry = nil, nil
-	none := policy{limit: 0, disruptionLimit: 6, initial: 5, factor: 2, maxSeconds: 60}
+	none := policy{limit: 0, disruptionLimit: 6, initial: 5, factor: 2}
 	if got := turn.policy(&v1alpha1.StepStatus{Name: "a"}); !cmp.Equal(got, none, cmp.AllowUnexported(policy{})) {
 		t.Errorf("nobody says anything: %+v", got)
 	}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"workorders.dev/operator/api/v1alpha1"
@@ -41,20 +42,37 @@ func observeFinished(t *turn) *Transition {
 	d := t.begin(v1alpha1.EventSpecObserved)
 	d.state.ObservedGeneration = t.order.Generation
 	rerun := d.findRerun(d.steps, &d.state)
+	asked := len(t.order.Spec.Rewinds) > 0
 	switch stall := Check(t.order); {
 	case rerun != nil && stall == nil:
 		d.say("read the edited spec; a rewind is asked for")
 		return d.commit()
-	case rerun != nil:
+	case stall != nil && asked:
 		d.say("cannot run again: %s", stall.Message)
 		return d.commit()
-	case t.status().Cancelled || t.order.Spec.Cancel:
+	case t.status().Cancelled:
 		d.say("edited after its end; what is cancelled cannot be rewound: delete it and apply it anew")
+	case t.order.Spec.Cancel && asked:
+		d.say("edited after its end; nothing is rewound while spec.cancel is set: unset it")
+		return d.commit()
+	case asked:
+		d.say("edited after its end; %s", t.unmoved())
 	default:
 		d.say("edited after its end, which does not run it again: ask for it in rewinds, or delete it and apply it anew")
 	}
 	d.state.Message = t.status().Message // How it ended is what people come for.
 	return d.commit()
+}
+
+// unmoved is why the rewinds that are asked for bring back nothing of an order that has finished.
+func (t *turn) unmoved() string {
+	for _, request := range t.order.Spec.Rewinds {
+		known := slices.ContainsFunc(t.status().Steps, func(s v1alpha1.StepStatus) bool { return s.Name == request.Step })
+		if !known {
+			return fmt.Sprintf("%s was added after it, and starts only when a step that was there is rewound", request.Step)
+		}
+	}
+	return "the rewinds that it asks for have all been met"
 }
 
 // sayObserved names the event after the most that the spec asks for, and says what follows.
@@ -66,7 +84,11 @@ func (d *draft) sayObserved(stall *v1alpha1.Stall) {
 		d.event.Type, message = d.news(stall)
 	}
 	if rerun := d.findRerun(d.steps, &d.state); rerun != nil {
-		message += "; what runs of it is stopped, then " + rerun.named(d.steps) + " again"
+		message += "; "
+		if slices.ContainsFunc(d.steps, func(s v1alpha1.StepStatus) bool { return hasPod(&s) && rerun.reached[s.Name] }) {
+			message += "what runs of it is stopped, then "
+		}
+		message += rerun.named(d.steps) + " again"
 	}
 	d.say("%s", message)
 }
@@ -74,6 +96,9 @@ func (d *draft) sayObserved(stall *v1alpha1.Stall) {
 // welcome is what is said of a spec that is the first that can run, if it can.
 func (d *draft) welcome(stall *v1alpha1.Stall) (v1alpha1.EventType, string) {
 	accepted := "accepted " + steps(len(d.order.Spec.Steps))
+	if n := len(d.order.Spec.Finally); n > 0 {
+		accepted += fmt.Sprintf(" and %d of finally", n)
+	}
 	switch {
 	case stall != nil && d.state.Cancelled:
 		return v1alpha1.EventCancelling, "cancelling: nothing of it starts"

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -25,8 +26,10 @@ const (
 
 // policy is how often, and after what pause, a step is started again.
 type policy struct {
-	limit, disruptionLimit      int32
-	initial, factor, maxSeconds int32
+	limit, disruptionLimit int32
+	initial, factor        int32
+	// maxSeconds is the longest pause; nil if nobody has said.
+	maxSeconds *int32
 	// hopeless are the exit codes after which there is no point in another try.
 	hopeless []int32
 }
@@ -35,7 +38,7 @@ type policy struct {
 func (t *turn) policy(step *v1alpha1.StepStatus) policy {
 	p := policy{
 		limit: defaultLimit, disruptionLimit: defaultDisruptionLimit,
-		initial: defaultInitialSeconds, factor: defaultFactor, maxSeconds: defaultMaxSeconds,
+		initial: defaultInitialSeconds, factor: defaultFactor,
 	}
 	p.override(t.order.Spec.Retry)
 	if n := t.graph.node(step.Name); n != nil {
@@ -56,7 +59,7 @@ func (p *policy) override(by *v1alpha1.Retry) {
 	if by.Backoff != nil {
 		set(&p.initial, by.Backoff.InitialSeconds)
 		set(&p.factor, by.Backoff.Factor)
-		set(&p.maxSeconds, by.Backoff.MaxSeconds)
+		p.maxSeconds = cmp.Or(by.Backoff.MaxSeconds, p.maxSeconds)
 	}
 }
 
@@ -69,10 +72,18 @@ func set(field *int32, value *int32) {
 // final says whether a failure with that exit code is one that no further try would mend.
 func (p policy) final(code *int32) bool { return code != nil && slices.Contains(p.hopeless, *code) }
 
-// delay is the pause after a number of earlier starts again: initial × factor^earlier, at most max, and up to a tenth
+// longest is the longest pause. Unless somebody says, it does not cut the first one.
+func (p policy) longest() time.Duration {
+	if p.maxSeconds != nil {
+		return time.Duration(max(*p.maxSeconds, 0)) * time.Second
+	}
+	return time.Duration(max(p.initial, defaultMaxSeconds)) * time.Second
+}
+
+// delay is the pause after a number of earlier starts again: initial × factor^earlier, at most longest, and up to a tenth
 // more. That tenth is a hash of the step's epoch and not a random number, so that two controllers agree on it.
 func (p policy) delay(uid types.UID, step *v1alpha1.StepStatus, earlier int32) time.Duration {
-	delay, longest := time.Duration(max(p.initial, 0))*time.Second, time.Duration(max(p.maxSeconds, 0))*time.Second
+	delay, longest := time.Duration(max(p.initial, 0))*time.Second, p.longest()
 	for factor := time.Duration(p.factor); earlier > 0 && factor > 1 && 0 < delay && delay < longest; earlier-- {
 		delay = min(delay, longest/factor+1) * factor // Cut first, so that it cannot overflow.
 	}

@@ -118,7 +118,7 @@ func checked(end *steppod.End) *steppod.End {
 	}
 	return with(end, &steppod.End{
 		Verdict: steppod.Failed, Code: v1alpha1.CodeResultsTooLarge,
-		Message: fmt.Sprintf("its output is a JSON object of more than %d bytes: write less, or hand it on through a volume", steppod.MaxOutputInStatus),
+		Message: fmt.Sprintf("its output is a JSON object of more than %d bytes, where a quotation mark counts as two: write less, or hand it on through a volume", steppod.MaxOutputInStatus),
 	})
 }
 

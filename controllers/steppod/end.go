@@ -48,6 +48,9 @@ func Lost() *End {
 // unknownEnd is the kubelet's reason for a container of which it does not know whether it ran.
 const unknownEnd = "ContainerStatusUnknown"
 
+// reasonDeadline is the kubelet's reason for a Pod that took longer than its activeDeadlineSeconds.
+const reasonDeadline = "DeadlineExceeded"
+
 // end is how a Pod ended, or nil while it has not. A Pod has ended when its phase says so and its container does not run
 // any more, when it was deleted before it had a node, or when it never can run.
 func end(pod *corev1.Pod) *End {
@@ -92,7 +95,8 @@ func finish(pod *corev1.Pod, e End) *End {
 	return &e
 }
 
-// failure is why a Pod failed: the first cause that applies, from the outside in.
+// failure is why a Pod failed: the first cause that applies, from the outside in. One that had succeeded before its deadline
+// did not fail, whatever its phase says.
 func failure(pod *corev1.Pod) End {
 	if stopped := stop(pod); stopped != nil {
 		return *stopped
@@ -102,12 +106,23 @@ func failure(pod *corev1.Pod) End {
 	}
 	t := state(pod).Terminated // disruption has seen to it that there is one.
 	switch {
-	case pod.Status.Reason == "DeadlineExceeded":
+	case pod.Status.Reason == reasonDeadline && !inTime(pod, t):
 		return End{Verdict: Failed, Code: v1alpha1.CodeTimeout, Message: deadline(pod)}
+	case pod.Status.Reason == reasonDeadline && t.ExitCode == 0:
+		return End{Verdict: Succeeded}
 	case t.Reason == "OOMKilled":
 		return End{Verdict: Failed, Code: v1alpha1.CodeOOMKilled, Message: "it used more memory than its limit"}
 	}
 	return End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: fmt.Sprintf("exit code %d", t.ExitCode)}
+}
+
+// inTime says whether a container ended before its Pod's deadline. The kubelet looks at the clock before it looks at containers:
+// one that has just ended, and of which it hears late, it fails for the deadline as well. Both times are its own, in whole
+// seconds, so one that ended in the second of the deadline is not in time.
+func inTime(pod *corev1.Pod, ended *corev1.ContainerStateTerminated) bool {
+	started, limit := pod.Status.StartTime, pod.Spec.ActiveDeadlineSeconds
+	return started != nil && limit != nil && !ended.FinishedAt.IsZero() &&
+		ended.FinishedAt.Time.Before(started.Add(time.Duration(*limit)*time.Second))
 }
 
 func deadline(pod *corev1.Pod) string {
@@ -136,7 +151,7 @@ func stop(pod *corev1.Pod) *End {
 func endedByItself(pod *corev1.Pod) bool {
 	s := state(pod)
 	ran := s != nil && s.Terminated != nil && s.Terminated.Reason != unknownEnd
-	return ran && pod.Status.Reason != "DeadlineExceeded" && pod.DeletionTimestamp == nil
+	return ran && pod.Status.Reason != reasonDeadline && pod.DeletionTimestamp == nil
 }
 
 // StoppedFor is the end of an attempt that the operator stopped for the given reason, before or after its Pod was made.
@@ -171,7 +186,7 @@ func disruption(pod *corev1.Pod) *End {
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "its node was lost"}
 	case deletedBeforeEnd(pod):
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran"}
-	case !ran && reason == "DeadlineExceeded":
+	case !ran && reason == reasonDeadline:
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start before the step's timeout"}
 	case !ran && s == nil && reason != "":
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeNotAdmitted, Message: said(said("the node refused its Pod", reason), pod.Status.Message)}

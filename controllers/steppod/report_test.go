@@ -71,6 +71,10 @@ func lasting(seconds int64) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = &seconds }
 }
 
+func since(start time.Time) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Status.StartTime = &metav1.Time{Time: start} }
+}
+
 func targeted(message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Message: message})
@@ -111,6 +115,14 @@ var ends = []struct {
 		&End{Verdict: Failed, Code: v1alpha1.CodeOOMKilled, Message: "it used more memory than its limit", ExitCode: ptr(int32(137)), Finished: at}},
 	{"it took too long", life{func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = ptr(int64(60)) }, terminated(143, "", ""), phase(corev1.PodFailed, "DeadlineExceeded", "")},
 		&End{Verdict: Failed, Code: v1alpha1.CodeTimeout, Message: "it took longer than its timeout of 60 s", ExitCode: ptr(int32(143)), Finished: at}},
+	{"it was done before its deadline, and the kubelet heard of it late", life{lasting(61), since(noon), terminated(0, "Completed", "done"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
+		&End{Verdict: Succeeded, Output: "done", ExitCode: ptr(int32(0)), Finished: at}},
+	{"it had failed before its deadline, and the kubelet heard of it late", life{lasting(61), since(noon), terminated(3, "Error", ""), phase(corev1.PodFailed, "DeadlineExceeded", "")},
+		&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", ExitCode: ptr(int32(3)), Finished: at}},
+	{"it was told to end at its deadline, and ended well", life{lasting(60), since(noon), terminated(0, "Completed", ""), phase(corev1.PodFailed, "DeadlineExceeded", "")},
+		&End{Verdict: Failed, Code: v1alpha1.CodeTimeout, Message: "it took longer than its timeout of 60 s", ExitCode: ptr(int32(0)), Finished: at}},
+	{"it was told to end as it was not wanted, and ended well", life{since(noon), terminated(0, "Completed", ""), stoppedAs("Cancelled"), phase(corev1.PodFailed, "DeadlineExceeded", "")},
+		&End{Verdict: Stopped, Code: v1alpha1.CodeCancelled, Message: "the order was cancelled", ExitCode: ptr(int32(0)), Finished: at}},
 	{"it failed, and was deleted after that", life{terminated(3, "", ""), failed, deleted(2*time.Minute, 30)},
 		&End{Verdict: Failed, Code: v1alpha1.CodeNonZeroExit, Message: "exit code 3", ExitCode: ptr(int32(3)), Finished: at}},
 

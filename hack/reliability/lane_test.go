@@ -163,7 +163,7 @@ const slowReply = 500 * time.Millisecond
 // finish waits until orders have come to rest, and says which laws were broken on the way.
 func (l *lane) finish(ctx context.Context, orders ...*v1alpha1.WorkOrder) (violations []string) {
 	if err := l.seen.settle(ctx, orders...); err != nil {
-		violations = append(violations, "I5: "+err.Error())
+		violations = append(violations, "I5: "+err.Error()+l.lastWords())
 	} else {
 		violations = append(violations, l.quiet(ctx, len(orders))...)
 	}
@@ -180,12 +180,23 @@ func (l *lane) finish(ctx context.Context, orders ...*v1alpha1.WorkOrder) (viola
 	return violations
 }
 
+// lastWords are what the operators said last, of which an order that does not come to rest may be a consequence.
+func (l *lane) lastWords() (said string) {
+	for _, o := range l.operators {
+		said += "\nan operator's last words:\n" + o.said.String()
+	}
+	return said
+}
+
 // quiet waits until nothing is written any more, and says what is written although it should not be. An operator that
-// did not hear the reply to a write makes it once more, and one that lost a race has yet to be told: that is an event
-// and a status each time, at most, whenever it comes.
+// did not hear the reply to a write makes it once more, so does one that did not see on its watch what came of it, and one
+// that lost a race has yet to be told: that is an event and a status each time, or two Pods, at most, whenever it comes.
 func (l *lane) quiet(ctx context.Context, orders int) []string {
 	writes := l.writes()
 	spare := 2*len(struck(writes)) + 2*orders*(len(l.operators)-1)
+	for _, p := range l.proxies {
+		spare += 2 * p.Lost()
+	}
 	if unheard := len(writes) > 0 && writes[len(writes)-1].Fault != ""; unheard || len(l.operators) > 1 {
 		wait(ctx, slowReply)
 	}

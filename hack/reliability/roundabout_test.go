@@ -64,7 +64,8 @@ func turnBack(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 		return held == 1 && phases["audit"] == v1alpha1.StepSucceeded && phases["cool-down"] == v1alpha1.StepSucceeded && testRuns(l, order)
 	})
 	if err != nil {
-		return fmt.Errorf("the test is not all that goes on: %w", err)
+		unrest := l.seen.unrest([]*v1alpha1.WorkOrder{order}, err)
+		return fmt.Errorf("the test is not all that goes on: %w%s", unrest, l.lastWords())
 	}
 	return edit(ctx, l, order, func(spec *v1alpha1.WorkOrderSpec) {
 		spec.Rewinds = []v1alpha1.RewindRequest{{Step: "test", ToEpoch: 2}, {Step: "fix", ToEpoch: 1}}

@@ -17,6 +17,7 @@ import (
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/steppod"
+	"workorders.dev/operator/hack/reliability/laws"
 	"workorders.dev/operator/hack/reliability/node"
 )
 
@@ -219,7 +220,7 @@ func (w *witness) unrest(orders []*v1alpha1.WorkOrder, cause error) error {
 		}
 		left := "nobody has looked at it"
 		if newest := w.newest(order.UID); newest != nil {
-			left = newest.Status.Message
+			left = newest.Status.Message + "\n" + laws.Shape(&newest.Status)
 		}
 		return fmt.Errorf("order %s is not at rest, and nothing has happened for %s: %s", order.Name, patience, left)
 	}

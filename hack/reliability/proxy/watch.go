@@ -20,7 +20,9 @@ type watches struct {
 	live   map[*stream]bool
 	frozen map[string]chan struct{} // Closed when it thaws.
 	seen   map[string]int
-	sieve  Sieve
+	// missing is how many of them were lost.
+	missing int
+	sieve   Sieve
 }
 
 // Freeze holds back everything that watches of a resource have to say, those that are opened later too, until Thaw.
@@ -65,7 +67,14 @@ func (p *Proxy) Sift(sieve Sieve) {
 	w := &p.watches
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sieve, w.seen = sieve, map[string]int{}
+	w.sieve, w.seen, w.missing = sieve, map[string]int{}, 0
+}
+
+// Lost is how many watch events the sieve has lost.
+func (p *Proxy) Lost() int {
+	p.watches.mu.Lock()
+	defer p.watches.mu.Unlock()
+	return p.watches.missing
 }
 
 // stream is one watch on its way to the operator, event by event.
@@ -187,5 +196,9 @@ func (w *watches) lost(resource string, event []byte) bool {
 		return false
 	}
 	w.seen[resource]++
-	return w.sieve(resource, w.seen[resource], event)
+	lost := w.sieve(resource, w.seen[resource], event)
+	if lost {
+		w.missing++
+	}
+	return lost
 }
