@@ -104,6 +104,40 @@ func TestAFinishedOrderIsNotRunAgainByAnEdit(t *testing.T) {
 	}
 }
 
+func TestARewindThatBringsNothingBackSaysWhy(t *testing.T) {
+	o := newOrder(func(o *v1alpha1.WorkOrder) { o.Spec.Steps = o.Spec.Steps[:1] })
+	o, _ = moved(t, o, World{}, 0)
+	o, _ = moved(t, o, ending("a", 1, fine), 1)
+	o, _ = moved(t, o, World{}, 2)
+	rewind := func(step string, epoch int64) specEdit {
+		return func(s *v1alpha1.WorkOrderSpec) {
+			s.Rewinds = []v1alpha1.RewindRequest{{Step: step, ToEpoch: epoch}}
+		}
+	}
+	for _, test := range []struct {
+		edits []specEdit
+		said  string
+		// shown: the status says so as well.
+		shown bool
+	}{
+		{[]specEdit{rewind("a", 1)}, "edited after its end; the rewinds that it asks for have all been met", false},
+		{[]specEdit{rewind("nope", 2)}, `cannot run again: rewinds names "nope", and there is no such step`, true},
+		{[]specEdit{func(s *v1alpha1.WorkOrderSpec) { s.Steps = append(s.Steps, podStep("b")) }, rewind("b", 1)},
+			"edited after its end; b was added after it, and starts only when a step that was there is rewound", false},
+		{[]specEdit{func(s *v1alpha1.WorkOrderSpec) { s.Cancel = true }, rewind("a", 2)},
+			"edited after its end; nothing is rewound while spec.cancel is set: unset it", true},
+	} {
+		spoilt := o
+		for _, edit := range test.edits {
+			spoilt = edited(spoilt, edit)
+		}
+		after, next := moved(t, spoilt, World{}, 60)
+		if next.Event.Message != test.said || (after.Status.Message == test.said) != test.shown {
+			t.Errorf("it says %q, and the status %q, want %q", next.Event.Message, after.Status.Message, test.said)
+		}
+	}
+}
+
 func TestNothingIsReadOrStartedOnceAnOrderIsBeingDeleted(t *testing.T) {
 	gone := newOrder(func(o *v1alpha1.WorkOrder) { o.DeletionTimestamp = mt(0) })
 	if next := Next(gone, World{}, at(1)); next != nil {
