@@ -76,7 +76,11 @@ func (t *trip) travel(ctx context.Context, l *lane, script proxy.Script) (laws.R
 		err = t.meanwhile(ctx, l, order)
 	}
 	if err != nil {
-		return laws.Record{Order: order}, []string{err.Error()}
+		record, unread := l.recordOf(ctx, order)
+		if unread != nil {
+			record.Order = order
+		}
+		return record, []string{err.Error()}
 	}
 	violations := append(l.finish(ctx, order), l.strays(order)...)
 	if script != nil && len(struck(l.proxy().Calls())) == 0 {

@@ -79,6 +79,9 @@ func (m *machine) overdue(w *world) string {
 	if order == nil || order.Status.Phase != v1alpha1.WorkOrderRunning || plan.Validate(&order.Spec) != nil {
 		return ""
 	}
+	if most := order.Spec.Parallelism; most != nil && running(&order.Status) >= int(*most) {
+		return "" // There is no room for it: others wait for something themselves.
+	}
 	for i := range order.Status.Steps {
 		step := &order.Status.Steps[i]
 		due, known := m.ghosts.values[w.truth].Due[attempt(order.UID, step.Name, step.Epoch)]
