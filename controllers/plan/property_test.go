@@ -19,22 +19,13 @@ import (
 	"workorders.dev/operator/controllers/progress"
 	"workorders.dev/operator/controllers/steppod"
 	"workorders.dev/operator/hack/reliability/report"
+	"workorders.dev/operator/hack/reliability/seeds"
 )
 
-// TestMain asks for 400 walks instead of the 100 that rapid takes by itself, or 10,000 with RELIABILITY=full, from another
-// seed each time. One that failed is walked again by -rapid.seed, which the failure prints.
+// TestMain asks for 400 walks instead of the 100 that rapid takes by itself. One that failed is walked again by -rapid.seed,
+// which the failure prints.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	ours := map[string]string{"rapid.checks": "400", "rapid.nofailfile": "true", "rapid.shrinktime": "10s", "rapid.seed": fmt.Sprint(time.Now().Unix())}
-	if report.Full() {
-		ours["rapid.checks"] = "10000"
-	}
-	flag.Visit(func(f *flag.Flag) { delete(ours, f.Name) })
-	for name, value := range ours {
-		if err := flag.Set(name, value); err != nil {
-			panic(err)
-		}
-	}
+	seeds.Set(400)
 	os.Exit(m.Run())
 }
 

@@ -1,36 +1,22 @@
 package model
 
 import (
-	"flag"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/zap/zapcore"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"workorders.dev/operator/api/v1alpha1"
-	"workorders.dev/operator/hack/reliability/report"
+	"workorders.dev/operator/hack/reliability/seeds"
 )
 
-// TestMain asks for 300 walks, or 10,000 with RELIABILITY=full, from another seed each time. One that failed is walked again
-// by -rapid.seed, which the failure prints.
+// TestMain asks for 300 walks. One that failed is walked again by -rapid.seed, which the failure prints.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	ours := map[string]string{"rapid.checks": "300", "rapid.nofailfile": "true", "rapid.shrinktime": "10s", "rapid.seed": fmt.Sprint(time.Now().Unix())}
-	if report.Full() {
-		ours["rapid.checks"] = "10000"
-	}
-	flag.Visit(func(f *flag.Flag) { delete(ours, f.Name) })
-	for name, value := range ours {
-		if err := flag.Set(name, value); err != nil {
-			panic(err)
-		}
-	}
+	seeds.Set(300)
 	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard), zap.Level(zapcore.FatalLevel)))
 	os.Exit(m.Run())
 }
