@@ -147,11 +147,12 @@ func stop(pod *corev1.Pod) *End {
 	}
 }
 
-// endedByItself says whether a Pod's container ran and ended before anything ended it: neither a deadline nor a deletion.
+// endedByItself says whether a Pod's container ran and no deadline ended it. A deletion may have: that is another cause, and
+// not the operator's, which deletes only Pods that never had a node.
 func endedByItself(pod *corev1.Pod) bool {
 	s := state(pod)
 	ran := s != nil && s.Terminated != nil && s.Terminated.Reason != unknownEnd
-	return ran && pod.Status.Reason != reasonDeadline && pod.DeletionTimestamp == nil
+	return ran && pod.Status.Reason != reasonDeadline
 }
 
 // StoppedFor is the end of an attempt that the operator stopped for the given reason, before or after its Pod was made.

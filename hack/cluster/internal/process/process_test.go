@@ -48,6 +48,7 @@ func TestLifeOfAProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	awaitLog(t, log, "begun\n")
 	if err := child.Save(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -71,17 +72,30 @@ func TestLifeOfAProcess(t *testing.T) {
 	if record, err := Load(dir, "shell"); err != nil || record.Alive() {
 		t.Errorf("forgotten, it is %+v, %v", record, err)
 	}
-	if content, err := os.ReadFile(log); err != nil || string(content) != "begun\n" {
-		t.Errorf("its log is %q, %v", content, err)
+	awaitLog(t, log, "begun\n")
+}
+
+// awaitLog waits until a process has written that, and nothing else: on a busy machine it starts late.
+func awaitLog(t *testing.T, log, want string) {
+	t.Helper()
+	var content []byte
+	for range 1000 {
+		content, _ = os.ReadFile(log)
+		if string(content) == want {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
+	t.Errorf("its log is %q", content)
 }
 
 func TestOneThatDoesNotListenIsKilled(t *testing.T) {
-	child, err := Start(Spec{Name: "deaf", Path: "/bin/sh", Args: []string{"-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"}}, filepath.Join(t.TempDir(), "log"))
+	log := filepath.Join(t.TempDir(), "log")
+	child, err := Start(Spec{Name: "deaf", Path: "/bin/sh", Args: []string{"-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"}}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(100 * time.Millisecond) // until it has stopped listening
+	awaitLog(t, log, "deaf\n") // Only then has it stopped listening.
 	if err := child.Stop(context.Background(), 100*time.Millisecond); err != nil {
 		t.Error(err)
 	}
