@@ -162,7 +162,7 @@ test-e2e: ## Run the tests on a real node: on one that is up, or on one of their
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/... -ginkgo.label-filter='$(E2E_LABELS)'
 
 .PHONY: reliability
-reliability: ## Break everything on purpose, and write docs/reliability.md: within an hour; in minutes with RELIABILITY=quick, which writes nothing
+reliability: ## Break everything on purpose, and write docs/reliability.md, which takes long; RELIABILITY=quick is a sample, and writes nothing
 	$(begin)
 	export RELIABILITY=$(RELIABILITY)
 	operator=$$(git ls-files api config controllers main.go go.mod go.sum | grep -v -e _test.go -e /testdata/ | xargs sha256sum | sha256sum | cut -c1-12)

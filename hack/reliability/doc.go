@@ -8,7 +8,7 @@
 // These environment variables matter:
 //
 //   - KUBEBUILDER_ASSETS: the folder with etcd and kube-apiserver; `make test-envtest` sets it.
-//   - RELIABILITY=full runs every case there is; otherwise a sample of the larger rows is run, within five minutes.
+//   - RELIABILITY=full runs every case there is; otherwise a sample of the larger rows is run.
 //   - RELIABILITY_SEED draws other random cases; the default is 1, so that two runs are the same.
 //   - RELIABILITY_CASE=R1 runs one row, and RELIABILITY_CASE='R1/create pods#3/kill-after' one case, as a failure prints it.
 //   - RELIABILITY_REPORT names a file to which a line of JSON is added for each row.

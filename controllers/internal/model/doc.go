@@ -13,6 +13,6 @@
 // are told what happened by the model and not by the controllers. What happens is data: a setup says what an order is,
 // what people do to it and what may go wrong.
 //
-// go test runs the smaller explorations and 300 walks, within about a minute on two cores; RELIABILITY=full the larger ones
-// and 10,000 walks, which takes a quarter of an hour: -timeout=60m.
+// go test runs the smaller explorations and 300 walks, in a minute and a half on two cores; RELIABILITY=full the larger
+// ones and 10,000 walks, which takes far longer: -timeout=60m.
 package model
