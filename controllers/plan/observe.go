@@ -41,22 +41,25 @@ func observe(t *turn) *Transition {
 func observeFinished(t *turn) *Transition {
 	d := t.begin(v1alpha1.EventSpecObserved)
 	d.state.ObservedGeneration = t.order.Generation
-	rerun := d.findRerun(d.steps, &d.state)
-	asked := len(t.order.Spec.Rewinds) > 0
+	rerun, unmet := d.findRerun(d.steps, &d.state), t.unmet()
 	switch stall := Check(t.order); {
 	case rerun != nil && stall == nil:
 		d.say("read the edited spec; a rewind is asked for")
 		return d.commit()
-	case stall != nil && asked:
+	case stall != nil && unmet != "":
 		d.say("cannot run again: %s", stall.Message)
 		return d.commit()
+	case stall != nil:
+		d.say("edited after its end, and could not run again: %s", stall.Message)
 	case t.status().Cancelled:
 		d.say("edited after its end; what is cancelled cannot be rewound: delete it and apply it anew")
-	case t.order.Spec.Cancel && asked:
+	case t.order.Spec.Cancel && unmet != "":
 		d.say("edited after its end; nothing is rewound while spec.cancel is set: unset it")
 		return d.commit()
-	case asked:
-		d.say("edited after its end; %s", t.unmoved())
+	case unmet != "":
+		d.say("edited after its end; %s was added after it, and starts only when a step that was there is rewound", unmet)
+	case len(t.order.Spec.Rewinds) > 0:
+		d.say("edited after its end; the rewinds that it asks for have all been met")
 	default:
 		d.say("edited after its end, which does not run it again: ask for it in rewinds, or delete it and apply it anew")
 	}
@@ -64,15 +67,17 @@ func observeFinished(t *turn) *Transition {
 	return d.commit()
 }
 
-// unmoved is why the rewinds that are asked for bring back nothing of an order that has finished.
-func (t *turn) unmoved() string {
+// unmet is the step of the first rewind that is asked for and has not come; empty if all have.
+func (t *turn) unmet() string {
 	for _, request := range t.order.Spec.Rewinds {
-		known := slices.ContainsFunc(t.status().Steps, func(s v1alpha1.StepStatus) bool { return s.Name == request.Step })
-		if !known {
-			return fmt.Sprintf("%s was added after it, and starts only when a step that was there is rewound", request.Step)
+		met := slices.ContainsFunc(t.status().Steps, func(s v1alpha1.StepStatus) bool {
+			return s.Name == request.Step && !s.Removed && s.Epoch >= request.ToEpoch
+		})
+		if !met {
+			return request.Step
 		}
 	}
-	return "the rewinds that it asks for have all been met"
+	return ""
 }
 
 // sayObserved names the event after the most that the spec asks for, and says what follows.

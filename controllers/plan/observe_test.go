@@ -126,6 +126,10 @@ func TestARewindThatBringsNothingBackSaysWhy(t *testing.T) {
 			"edited after its end; b was added after it, and starts only when a step that was there is rewound", false},
 		{[]specEdit{func(s *v1alpha1.WorkOrderSpec) { s.Cancel = true }, rewind("a", 2)},
 			"edited after its end; nothing is rewound while spec.cancel is set: unset it", true},
+		{[]specEdit{func(s *v1alpha1.WorkOrderSpec) { s.Cancel = true }, rewind("a", 1)},
+			"edited after its end; the rewinds that it asks for have all been met", false},
+		{[]specEdit{func(s *v1alpha1.WorkOrderSpec) { s.Steps = append(s.Steps, s.Steps[0]) }, rewind("a", 1)},
+			`edited after its end, and could not run again: two steps are called "a": rename one`, false},
 	} {
 		spoilt := o
 		for _, edit := range test.edits {

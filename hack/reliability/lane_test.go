@@ -189,27 +189,31 @@ func (l *lane) lastWords() (said string) {
 }
 
 // quiet waits until nothing is written any more, and says what is written although it should not be. An operator that
-// did not hear the reply to a write makes it once more, so does one that did not see on its watch what came of it, and one
-// that lost a race has yet to be told: that is an event and a status each time, or two Pods, at most, whenever it comes.
+// did not hear the reply to a write makes it once more, and one that lost a race has yet to be told: that is an event and
+// a status each time, or two Pods, at most, whenever it comes. One whose watch lost that a Pod was let go does that again.
 func (l *lane) quiet(ctx context.Context, orders int) []string {
 	writes := l.writes()
-	spare := 2*len(struck(writes)) + 2*orders*(len(l.operators)-1)
+	spare, releases := 2*len(struck(writes))+2*orders*(len(l.operators)-1), 0
 	for _, p := range l.proxies {
-		spare += 2 * p.Lost()
+		releases += p.Lost()
 	}
 	if unheard := len(writes) > 0 && writes[len(writes)-1].Fault != ""; unheard || len(l.operators) > 1 {
 		wait(ctx, slowReply)
 	}
 	for {
-		noise := l.noisy(ctx, stillness)
-		switch busy := l.busy(); {
-		case len(noise) == 0 && (!busy || ctx.Err() != nil):
+		calls := l.heard(ctx, stillness)
+		if len(calls) == 0 && (!l.busy() || ctx.Err() != nil) { // What one waits for may have it write again.
 			return nil
-		case len(noise) == 0: // What it waits for may have it write again.
-		default:
-			if spare -= len(noise); spare < 0 {
-				return noise
+		}
+		for _, call := range calls {
+			if releases > 0 && call.Description() == "patch pods" {
+				releases--
+			} else {
+				spare--
 			}
+		}
+		if spare < 0 {
+			return noise(calls)
 		}
 	}
 }
@@ -220,13 +224,23 @@ func (l *lane) busy() bool {
 }
 
 // noisy says what is written in a time in which nothing should be.
-func (l *lane) noisy(ctx context.Context, during time.Duration) (violations []string) {
-	before := l.writes()
-	wait(ctx, during)
-	for _, call := range l.writes()[len(before):] {
+func (l *lane) noisy(ctx context.Context, during time.Duration) []string {
+	return noise(l.heard(ctx, during))
+}
+
+// noise says of writes that they should not be.
+func noise(calls []proxy.Call) (violations []string) {
+	for _, call := range calls {
 		violations = append(violations, "I5: all is at rest, and yet there was "+call.String()+" "+call.Name)
 	}
 	return violations
+}
+
+// heard is what is written for a while from now on.
+func (l *lane) heard(ctx context.Context, during time.Duration) []proxy.Call {
+	before := len(l.writes())
+	wait(ctx, during)
+	return l.writes()[before:]
 }
 
 // writes are all writes of the lane's operators since the counting began, but for the one clean-up of orders that have

@@ -327,9 +327,10 @@ func untimely(writes []proxy.Call) (violations []string) {
 			continue
 		}
 		if !last.IsZero() {
-			// An operator's clock and ours are the same, but a try takes its time to come through.
-			if gap := call.At.Sub(last); gap < pause*9/10 {
-				violations = append(violations, fmt.Sprintf("try %s came %s after the one before, which is less than %s", call.String(), gap, pause))
+			// On a busy machine a try takes its time to come through, and the next one may not. Pauses that do not double are
+			// half as long.
+			if gap := call.At.Sub(last); gap < pause*2/3 {
+				violations = append(violations, fmt.Sprintf("try %s came %s after the one before, which should be about %s", call.String(), gap, pause))
 			}
 			pause = min(2*pause, longestPause)
 		}

@@ -44,9 +44,7 @@ var roundabout = trip{
 
 // turnBack waits until nothing goes on any more but the test, and then has it run again, and what was skipped too.
 func turnBack(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
-	waiting, enough := context.WithTimeout(ctx, patience)
-	defer enough()
-	err := l.seen.await(waiting, func() bool {
+	err := l.seen.until(ctx, func() bool {
 		newest := l.seen.newest(order.UID)
 		if newest == nil {
 			return false
@@ -62,10 +60,9 @@ func turnBack(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 			}
 		}
 		return held == 1 && phases["audit"] == v1alpha1.StepSucceeded && phases["cool-down"] == v1alpha1.StepSucceeded && testRuns(l, order)
-	})
+	}, order)
 	if err != nil {
-		unrest := l.seen.unrest([]*v1alpha1.WorkOrder{order}, err)
-		return fmt.Errorf("the test is not all that goes on: %w%s", unrest, l.lastWords())
+		return fmt.Errorf("the test is not all that goes on: %w%s", err, l.lastWords())
 	}
 	return edit(ctx, l, order, func(spec *v1alpha1.WorkOrderSpec) {
 		spec.Rewinds = []v1alpha1.RewindRequest{{Step: "test", ToEpoch: 2}, {Step: "fix", ToEpoch: 1}}

@@ -231,12 +231,16 @@ func (r *row) end() {
 	Expect(r.failures).To(BeEmpty(), strings.Join(r.failures, "\n"))
 }
 
+// broken is what went wrong in all rows.
+var broken []string
+
 // report adds the row to the report.
 func (r *row) report() {
 	GinkgoHelper()
 	if r.cases == 0 {
 		r.failures = append(r.failures, r.id+": no case was run; RELIABILITY_CASE may name one that there is not")
 	}
+	broken = append(broken, r.failures...)
 	line := report.Line{
 		Row: r.id, Harness: "H2", Cases: r.cases, Unit: r.unit, Violations: r.violations, Seeds: r.seeds, Notes: r.notes,
 		Full: report.Full(), Seconds: int(r.took.Seconds() + 0.5),

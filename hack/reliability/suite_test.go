@@ -3,6 +3,7 @@ package reliability
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,10 @@ func TestReliability(t *testing.T) {
 	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	RunSpecs(t, "Reliability, against a real kube-apiserver")
+	for _, failure := range broken { // Once more, at the end, where one looks first.
+		head, _, _ := strings.Cut(failure, "\n")
+		t.Log(head)
+	}
 }
 
 var _ = BeforeSuite(func() {

@@ -187,24 +187,29 @@ func (w *witness) advance(orders []*v1alpha1.WorkOrder) (sum int64) {
 	return sum
 }
 
-// settle waits until all orders are at rest. It gives up when none of them has advanced for as long as patience lasts.
+// settle waits until all orders are at rest.
 func (w *witness) settle(ctx context.Context, orders ...*v1alpha1.WorkOrder) error {
+	return w.until(ctx, func() bool { return w.allAtRest(orders) }, orders...)
+}
+
+// until waits until the condition holds. It gives up when none of the orders has advanced for as long as patience lasts.
+func (w *witness) until(ctx context.Context, condition func() bool, orders ...*v1alpha1.WorkOrder) error {
 	for {
-		before, rest := int64(-1), false
+		before, met := int64(-1), false
 		round, enough := context.WithTimeout(ctx, patience)
 		err := w.await(round, func() bool {
 			now := w.advance(orders)
 			if before < 0 {
 				before = now
 			}
-			rest = w.allAtRest(orders)
-			return rest || now != before
+			met = condition()
+			return met || now != before
 		})
 		enough()
 		switch {
 		case err != nil:
 			return w.unrest(orders, err)
-		case rest:
+		case met:
 			return nil
 		}
 	}
