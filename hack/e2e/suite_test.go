@@ -57,6 +57,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	operator = newProcess()
 	operator.start()
 	DeferCleanup(operator.kill)
+	finishRetained(ctx)
 })
 
 func installCRDs(ctx context.Context) {
