@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,6 +33,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/hack/freeport"
 	"workorders.dev/operator/controllers"
 )
 
@@ -130,10 +130,9 @@ func direct(configuration *unstructured.Unstructured, port int) {
 
 func freePort() int {
 	GinkgoHelper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Next()
 	Expect(err).NotTo(HaveOccurred())
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // start runs an operator, webhook and controller, until the spec ends or the result is called.

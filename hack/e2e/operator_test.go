@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"strconv"
@@ -12,6 +11,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gexec"
+
+	"workorders.dev/operator/hack/freeport"
 )
 
 // process is the operator as a process that can be killed and started again.
@@ -27,10 +28,9 @@ func newProcess() *process {
 	DeferCleanup(gexec.CleanupBuildArtifacts)
 	p := &process{binary: binary}
 	for _, address := range []*string{&p.probe, &p.metrics} {
-		free, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freeport.Next()
 		Expect(err).NotTo(HaveOccurred())
-		defer free.Close()
-		*address = free.Addr().String()
+		*address = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	return p
 }

@@ -18,6 +18,7 @@ import (
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/admission"
+	"workorders.dev/operator/hack/freeport"
 	"workorders.dev/operator/hack/reliability/specs"
 )
 
@@ -32,12 +33,8 @@ type served struct {
 
 // newServed makes such a lane, and waits until the webhook is asked.
 func newServed(ctx context.Context) (*served, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Next()
 	if err != nil {
-		return nil, err
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	if err := listener.Close(); err != nil {
 		return nil, err
 	}
 	meta := metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: fmt.Sprintf("webhook-%d", port)}

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"workorders.dev/operator/controllers/steppod"
@@ -284,7 +285,10 @@ func (l *life) report(ctx context.Context, phase corev1.PodPhase, run *Run, how 
 		return false
 	}
 	err = l.insist(ctx, func() error {
-		return l.node.client.Status().Patch(ctx, l.pod().DeepCopy(), client.RawPatch(types.MergePatchType, patch))
+		// An API server that cannot place a patch among others' writes gives up after some tries.
+		return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+			return l.node.client.Status().Patch(ctx, l.pod().DeepCopy(), client.RawPatch(types.MergePatchType, patch))
+		})
 	})
 	l.expect(ctx, err, "report on")
 	return err == nil

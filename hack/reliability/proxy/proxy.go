@@ -88,6 +88,9 @@ func (p *Proxy) Kubeconfig() ([]byte, error) {
 
 // Begin forgets all calls, starts to count anew, and lets script decide from now on; nil lets everything pass.
 func (p *Proxy) Begin(script Script) {
+	p.watches.mu.Lock()
+	p.watches.missing = 0
+	p.watches.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.script, p.calls, p.writes, p.nth = script, nil, 0, map[string]int{}

@@ -20,7 +20,7 @@ type watches struct {
 	live   map[*stream]bool
 	frozen map[string]chan struct{} // Closed when it thaws.
 	seen   map[string]int
-	// missing is how many of them were lost.
+	// missing is how many of them were lost, or may have been as their watch was cut.
 	missing int
 	sieve   Sieve
 }
@@ -57,6 +57,7 @@ func (p *Proxy) Cut(resource string, gone bool) {
 	defer w.mu.Unlock()
 	for s := range w.live {
 		if resource == "" || s.resource == resource {
+			w.missing++
 			s.end(gone)
 		}
 	}
@@ -67,10 +68,11 @@ func (p *Proxy) Sift(sieve Sieve) {
 	w := &p.watches
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sieve, w.seen, w.missing = sieve, map[string]int{}, 0
+	w.sieve, w.seen = sieve, map[string]int{}
 }
 
-// Lost is how many watch events the sieve has lost.
+// Lost is how many watch events the sieve has lost, and how many watches were cut with maybe one under way, since the counting
+// began.
 func (p *Proxy) Lost() int {
 	p.watches.mu.Lock()
 	defer p.watches.mu.Unlock()
