@@ -33,8 +33,8 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"workorders.dev/operator/api/v1alpha1"
-	"workorders.dev/operator/hack/freeport"
 	"workorders.dev/operator/controllers"
+	"workorders.dev/operator/hack/freeport"
 )
 
 const (

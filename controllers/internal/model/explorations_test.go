@@ -115,7 +115,7 @@ func conditional() *v1alpha1.WorkOrder {
 var seven = sequence("a", "b", "c", "d", "e", "f", "g")
 
 // mostStates is how many states of an exploration are looked at, the nearest to the start first. A large one may have more.
-const mostStates = 250_000
+const mostStates = 1_000_000
 
 // rows are the rows of the table of hazards of which an exploration shows something.
 func (s *setup) rows() []string {

@@ -172,7 +172,7 @@ func projected(t *testing.T, s setup) *exploration {
 	t.Helper()
 	e := newExploration(s)
 	e.met, e.projected = map[string]bool{}, map[[3]int32]bool{}
-	if e.run(mostStates); e.broken != nil || e.left > 0 {
+	if e.run(4 * mostStates); e.broken != nil || e.left > 0 {
 		t.Fatalf("%d states are left, and this broke: %v", e.left, e.broken)
 	}
 	return e
