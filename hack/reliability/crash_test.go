@@ -197,7 +197,7 @@ var _ = Describe("R2: two faults at once", func() {
 		r := begin("R2", "pairs of faults")
 		journey, turning := straight.travelCalmly(ctx), roundabout.travelCalmly(ctx)
 		var trials []trial
-		for _, seed := range r.seeded(either[uint64](200, 8)) {
+		for _, seed := range r.seeded(either[uint64](100, 8)) {
 			trials = append(trials, journey.brokenTwice(seed), turning.brokenTwice(seed))
 		}
 		r.try(ctx, trials...)

@@ -190,7 +190,8 @@ func (l *lane) lastWords() (said string) {
 
 // quiet waits until nothing is written any more, and says what is written although it should not be. An operator that
 // did not hear the reply to a write makes it once more, and one that lost a race has yet to be told: that is an event and
-// a status each time, or two Pods, at most, whenever it comes. One whose watch lost that a Pod was let go does that again.
+// a status each time, or two Pods, at most, whenever it comes. One whose watch did not show that a Pod was let go does that
+// again.
 func (l *lane) quiet(ctx context.Context, orders int) []string {
 	writes := l.writes()
 	spare, releases := 2*len(struck(writes))+2*orders*(len(l.operators)-1), 0

@@ -20,7 +20,7 @@ type watches struct {
 	live   map[*stream]bool
 	frozen map[string]chan struct{} // Closed when it thaws.
 	seen   map[string]int
-	// missing is how many of them were lost, or may have been as their watch was cut.
+	// missing is how many of them were lost, and how often some may have been lost or late: a watch was cut, or frozen.
 	missing int
 	sieve   Sieve
 }
@@ -35,6 +35,7 @@ func (p *Proxy) Freeze(resource string) {
 			w.frozen = map[string]chan struct{}{}
 		}
 		w.frozen[resource] = make(chan struct{})
+		w.missing++
 	}
 }
 
@@ -71,8 +72,8 @@ func (p *Proxy) Sift(sieve Sieve) {
 	w.sieve, w.seen = sieve, map[string]int{}
 }
 
-// Lost is how many watch events the sieve has lost, and how many watches were cut with maybe one under way, since the counting
-// began.
+// Lost is how many watch events the sieve has lost, and how often watches were cut or frozen with maybe one under way, since
+// the counting began.
 func (p *Proxy) Lost() int {
 	p.watches.mu.Lock()
 	defer p.watches.mu.Unlock()
