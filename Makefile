@@ -183,7 +183,7 @@ reliability: ## Break everything on purpose, and write docs/reliability.md, whic
 		echo "-- $$name took $$((SECONDS - began)) s"
 	}
 	part unit go test -count=1 -timeout=15m ./controllers/plan ./controllers/steppod ./controllers/progress ./controllers ./config/...
-	part fuzz go run ./hack/reliability/fuzz -time=$(if $(filter full,$(RELIABILITY)),25s,2s)
+	part fuzz go run ./hack/reliability/fuzz -time=$(if $(filter full,$(RELIABILITY)),15s,2s)
 	part H1 go test -v -count=1 -timeout=45m ./controllers/internal/model
 	part H2 go test -v -count=1 -timeout=60m ./hack/reliability -ginkgo.v
 	part H3 $(again) test-e2e E2E_LABELS='outage || reliability'
