@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -118,6 +119,30 @@ func (d *draft) room() int {
 		return len(d.steps)
 	}
 	return int(*d.order.Spec.Parallelism) - count(d.steps, func(s *v1alpha1.StepStatus) bool { return s.Phase == v1alpha1.StepRunning })
+}
+
+// crowd says, as the end of a message, which steps could start if more might run at the same time; empty if none.
+func (d *draft) crowd() string {
+	if d.order.Spec.Parallelism == nil || d.room() > 0 || !d.mayStart() {
+		return ""
+	}
+	o, first, more := d.outlook(), "", 0
+	for i := range d.steps {
+		switch step := &d.steps[i]; {
+		case !o.ready(step):
+		case first == "":
+			first = step.Name
+		default:
+			more++
+		}
+	}
+	switch {
+	case first == "":
+		return ""
+	case more == 0:
+		return fmt.Sprintf("; %s waits, as parallelism is %d", first, *d.order.Spec.Parallelism)
+	}
+	return fmt.Sprintf("; %s and %d more wait, as parallelism is %d", first, more, *d.order.Spec.Parallelism)
 }
 
 // mayStart says whether anything may start at all.

@@ -58,7 +58,7 @@ func (d *draft) commit() *Transition {
 	d.cancelRest()
 	d.blockRest()
 	d.startReady()
-	d.state.Message = steppod.Line(d.narrate(), steppod.MaxMessage)
+	d.state.Message = withTail(d.narrate(), d.crowd())
 	before := d.status()
 	gap := d.gap()
 	d.closeGap(gap)
@@ -94,6 +94,12 @@ func (d *draft) narrate() string {
 		return d.state.Message + "; " + cause
 	}
 	return d.state.Message
+}
+
+// withTail is a message that is cut, if need be, before its tail.
+func withTail(message, tail string) string {
+	tail = steppod.Line(tail, steppod.MaxMessage/2)
+	return steppod.Line(message, steppod.MaxMessage-len(tail)) + tail
 }
 
 func sameNames(a, b []v1alpha1.StepStatus) bool {

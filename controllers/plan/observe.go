@@ -37,7 +37,11 @@ func observe(t *turn) *Transition {
 	return d.commit()
 }
 
-// observeFinished reads an edit of an order that has finished. It changes nothing, unless it asks for a rewind.
+// editedLate begins what is said of an edit of an order that has finished.
+const editedLate = "edited after its end"
+
+// observeFinished reads an edit of an order that has finished. It changes nothing, unless it asks for a rewind; how the
+// order ended is still said first.
 func observeFinished(t *turn) *Transition {
 	d := t.begin(v1alpha1.EventSpecObserved)
 	d.state.ObservedGeneration = t.order.Generation
@@ -46,24 +50,21 @@ func observeFinished(t *turn) *Transition {
 	case rerun != nil && stall == nil:
 		d.say("read the edited spec; a rewind is asked for")
 		return d.commit()
-	case stall != nil && unmet != "":
-		d.say("cannot run again: %s", stall.Message)
-		return d.commit()
 	case stall != nil:
-		d.say("edited after its end, and could not run again: %s", stall.Message)
+		d.say(editedLate+", and cannot run again: %s", stall.Message)
 	case t.status().Cancelled:
-		d.say("edited after its end; what is cancelled cannot be rewound: delete it and apply it anew")
+		d.say(editedLate + "; what is cancelled cannot be rewound: delete it and apply it anew")
 	case t.order.Spec.Cancel && unmet != "":
-		d.say("edited after its end; nothing is rewound while spec.cancel is set: unset it")
-		return d.commit()
+		d.say(editedLate + "; nothing is rewound while spec.cancel is set: unset it")
 	case unmet != "":
-		d.say("edited after its end; %s was added after it, and starts only when a step that was there is rewound", unmet)
+		d.say(editedLate+"; %s was added after it, and starts only when a step that was there is rewound", unmet)
 	case len(t.order.Spec.Rewinds) > 0:
-		d.say("edited after its end; the rewinds that it asks for have all been met")
+		d.say(editedLate + "; the rewinds that it asks for have all been met")
 	default:
-		d.say("edited after its end, which does not run it again: ask for it in rewinds, or delete it and apply it anew")
+		d.say(editedLate + ", which does not run it again: ask for it in rewinds, or delete it and apply it anew")
 	}
-	d.state.Message = t.status().Message // How it ended is what people come for.
+	end, _, _ := strings.Cut(t.status().Message, "; "+editedLate)
+	d.state.Message = end + "; " + d.event.Message
 	return d.commit()
 }
 

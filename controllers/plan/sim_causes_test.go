@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -80,7 +81,7 @@ func (l *laws) pendingExplained(o *v1alpha1.WorkOrder, step *v1alpha1.StepStatus
 			return true // It is being stopped, to run again with all that comes after it.
 		}
 	}
-	return o.Spec.Parallelism != nil && running >= int(*o.Spec.Parallelism)
+	return o.Spec.Parallelism != nil && running >= int(*o.Spec.Parallelism) && strings.Contains(o.Status.Message, "as parallelism is ")
 }
 
 // asks says whether somebody wants a step to be at a later epoch.

@@ -21,6 +21,7 @@ var _ = Describe("A graph", func() {
 		}
 		spec.Steps = append(spec.Steps, join, step("fork", "--duration=0s"))
 		order, book := kept(ctx, spec)
+		Eventually(ctx, reread(ctx, order)).Should(HaveField("Message", Equal("fork succeeded; s2 and 2 more wait, as parallelism is 2")))
 		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
 		Expect(ended(order)).To(Equal([]string{
 			"fork/1 Succeeded", "s0/1 Succeeded", "s1/1 Succeeded", "s2/1 Succeeded", "s3/1 Succeeded", "s4/1 Succeeded", "join/1 Succeeded",

@@ -43,6 +43,26 @@ var _ = Describe("A hand on an order", func() {
 		Expect(book.starts()).To(Equal([]string{"first/1"}))
 	})
 
+	It("cancels for good: more than a suspension, and whatever is asked for afterwards", func(ctx SpecContext) {
+		order := submit(ctx, newNamespace(ctx, nil), "over", v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("long", "--duration=10m"), step("next")}})
+		expectRunning(ctx, order, "long")
+		edit(ctx, order, `{"spec":{"suspend":true,"cancel":true}}`)
+		expectPhase(ctx, order, v1alpha1.WorkOrderCancelled)
+		edit(ctx, order, `{"spec":{"suspend":false,"cancel":false,"rewinds":[{"step":"long","toEpoch":2}]}}`)
+		Eventually(ctx, reread(ctx, order)).Should(HaveField("ObservedGeneration", BeEquivalentTo(3)))
+		Expect(ended(order)).To(Equal([]string{"long/1 Cancelled", "next/0 Cancelled"}))
+		Expect(order.Status.Message).To(HaveSuffix("what is cancelled cannot be rewound: delete it and apply it anew"))
+	})
+
+	It("suspends, but not the deadline", func(ctx SpecContext) {
+		spec := v1alpha1.WorkOrderSpec{ActiveDeadlineSeconds: pointer(int64(6)), Steps: []v1alpha1.Step{step("long", "--duration=10m"), step("next")}}
+		order := submit(ctx, newNamespace(ctx, nil), "late-and-held", spec)
+		expectRunning(ctx, order, "long")
+		edit(ctx, order, `{"spec":{"suspend":true}}`)
+		expectPhase(ctx, order, v1alpha1.WorkOrderFailed)
+		Expect(order.Status.Message).To(HavePrefix("it took longer than its deadline of 6 s"))
+	})
+
 	It("edits the step that runs: it is stopped, and starts again with the new spec", func(ctx SpecContext) {
 		order := submit(ctx, newNamespace(ctx, nil), "mended", v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("only", "--duration=10m")}})
 		expectRunning(ctx, order, "only")

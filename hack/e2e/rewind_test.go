@@ -78,6 +78,32 @@ var _ = Describe("A rewind and an edit of an order that runs", func() {
 		Expect(book.starts()).To(ConsistOf("a/1", "b/1", "c/1", "c/2", "d/1"))
 	})
 
+	It("what comes after a step that is inserted runs again, once that has succeeded", func(ctx SpecContext) {
+		last := step("last", "--duration=5s")
+		order, book := kept(ctx, v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("first", "--duration=0s"), last}})
+		expectRunning(ctx, order, "last")
+		spec := order.Spec.DeepCopy()
+		spec.Steps = []v1alpha1.Step{spec.Steps[0], step("between", "--duration=0s"), spec.Steps[1]}
+		replaceSpec(ctx, order, spec)
+		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
+		Expect(ended(order)).To(Equal([]string{"first/1 Succeeded", "between/1 Succeeded", "last/2 Succeeded"}))
+		Expect(book.starts()[0]).To(Equal("first/1"))
+		Expect(book.starts()).To(ContainElement("between/1"))
+	})
+
+	It("a step that has not started starts at the epoch asked for; and an order that failed is brought back", func(ctx SpecContext) {
+		order, book := kept(ctx, v1alpha1.WorkOrderSpec{
+			Rewinds: []v1alpha1.RewindRequest{{Step: "then", ToEpoch: 3}},
+			Steps:   []v1alpha1.Step{step("shaky", "--duration=0s", "--fail-epochs=1"), step("then", "--duration=0s")},
+		})
+		expectPhase(ctx, order, v1alpha1.WorkOrderFailed)
+		Expect(ended(order)).To(Equal([]string{"shaky/1 Failed", "then/0 Blocked"}))
+		edit(ctx, order, `{"spec":{"rewinds":[{"step":"shaky","toEpoch":2},{"step":"then","toEpoch":3}]}}`)
+		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
+		Expect(ended(order)).To(Equal([]string{"shaky/2 Succeeded", "then/3 Succeeded"}))
+		Expect(book.starts()).To(Equal([]string{"shaky/1", "shaky/2", "then/3"}))
+	})
+
 	It("nothing of an order that has finished runs again by an edit", func(ctx SpecContext) {
 		order, book := kept(ctx, three("--duration=100ms"))
 		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
@@ -85,6 +111,7 @@ var _ = Describe("A rewind and an edit of an order that runs", func() {
 		spec.Steps[0].Run.Args = append(spec.Steps[0].Run.Args, "--output=never")
 		replaceSpec(ctx, order, spec)
 		Eventually(ctx, reread(ctx, order)).Should(HaveField("ObservedGeneration", BeEquivalentTo(2)))
+		Expect(order.Status.Message).To(HavePrefix("3 of 3 steps succeeded; edited after its end, which does not run it again"))
 		edit(ctx, order, `{"spec":{"rewinds":[{"step":"c","toEpoch":2}]}}`)
 		expectStep(ctx, order, "c", And(HaveField("Epoch", BeEquivalentTo(2)), HaveField("Phase", v1alpha1.StepSucceeded)))
 		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
