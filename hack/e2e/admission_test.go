@@ -15,7 +15,7 @@ import (
 	"workorders.dev/operator/api/v1alpha1"
 )
 
-var _ = Describe("The webhook of an installation from config/default", Label(labelReliability), func() {
+var _ = Describe("The webhook of an installation from config/default", Label(labelReliability), SpecPriority(-2), func() {
 	It("refuses what cannot run; while it is away such an order is taken, stalls, and runs once it is mended", func(ctx SpecContext) {
 		row := showing("R21", "outages of the webhook, as it is installed")
 		namespace := newNamespace(ctx, nil)

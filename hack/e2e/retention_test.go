@@ -16,7 +16,7 @@ import (
 )
 
 // retained are orders that ended before the first spec began, by what of their Pods they keep. The time for which all Pods
-// stay passes while the specs run.
+// stay passes while the specs run; those that take the CRDs away with an installation come last of all.
 var retained = map[v1alpha1.KeepPods]*v1alpha1.WorkOrder{}
 
 // finishRetained makes them. Each has a Pod that failed, and two that succeeded.

@@ -15,7 +15,7 @@ import (
 	"workorders.dev/operator/api/v1alpha1"
 )
 
-var _ = Describe("An installation from config/default, removed in mid-run as docs/uninstall.md says", Label(labelOutage), func() {
+var _ = Describe("An installation from config/default, removed in mid-run as docs/uninstall.md says", Label(labelOutage), SpecPriority(-2), func() {
 	It("while the operator runs leaves nothing behind", func(ctx SpecContext) {
 		row := showing("R11", theRemovals)
 		namespace := newNamespace(ctx, nil)
