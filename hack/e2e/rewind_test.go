@@ -79,7 +79,7 @@ var _ = Describe("A rewind and an edit of an order that runs", func() {
 	})
 
 	It("what comes after a step that is inserted runs again, once that has succeeded", func(ctx SpecContext) {
-		last := step("last", "--duration=5s")
+		last := step("last", "--duration=10s")
 		order, book := kept(ctx, v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("first", "--duration=0s"), last}})
 		expectRunning(ctx, order, "last")
 		spec := order.Spec.DeepCopy()
