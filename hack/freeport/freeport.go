@@ -15,7 +15,7 @@ const (
 	last  = 29999
 )
 
-// Next is a port that nothing listens on, of no address. It fails if nearly all of them are taken.
+// Next is a port on which nothing listens, on any address. It fails if nearly all of them are taken.
 func Next() (int, error) {
 	var failures []error
 	for range 100 {
