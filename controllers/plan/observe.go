@@ -20,9 +20,12 @@ func observe(t *turn) *Transition {
 		return observeFinished(t)
 	}
 	d := t.begin(v1alpha1.EventSpecObserved)
-	stall, late := Check(t.order), len(status.Steps) > 0 && mainOver(status.Steps)
+	stall := Check(t.order)
+	if stall == nil {
+		d.steps = adopt(&t.graph, status.Steps)
+	}
 	d.state.ObservedGeneration = t.order.Generation
-	d.state.Cancelled = status.Cancelled || spec.Cancel && !late
+	d.state.Cancelled = status.Cancelled || spec.Cancel && !d.late()
 	d.state.Suspended = spec.Suspend && !windingDown(d.state.Cancelled, d.state.Expired)
 	d.state.Stalled = nil
 	if !windingDown(d.state.Cancelled, d.state.Expired) {
@@ -30,11 +33,16 @@ func observe(t *turn) *Transition {
 	}
 	d.state.Queued = t.queued(&d.state)
 	if stall == nil {
-		d.steps = adopt(&t.graph, status.Steps)
 		d.unblock() // What they needed may be another step now.
 	}
 	d.sayObserved(stall)
 	return d.commit()
+}
+
+// late says whether it is too late to cancel: all but finally had ended, and the edit asks for no more of it.
+func (d *draft) late() bool {
+	more := slices.ContainsFunc(d.steps, func(s v1alpha1.StepStatus) bool { return !s.Finally && s.Outdated })
+	return len(d.status().Steps) > 0 && mainOver(d.steps) && !more
 }
 
 // editedLate begins what is said of an edit of an order that has finished.

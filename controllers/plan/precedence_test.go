@@ -168,3 +168,30 @@ func TestAStepThatHasNotStartedStartsAtTheEpochThatIsAskedFor(t *testing.T) {
 	s := begin(t).edit(rewindTo("b", 5)).ends("a", 1, fine)
 	s.expect("SpecObserved StepSucceeded | Running a:Succeeded/1 b:Running/5 c:Pending")
 }
+
+// onlyFinally is an order of which all but finally has ended.
+func onlyFinally(t *testing.T) *story {
+	s := begin(t).edit(func(s *v1alpha1.WorkOrderSpec) { s.Steps, s.Finally = s.Steps[:1], []v1alpha1.Step{podStep("f")} })
+	return s.ends("a", 1, fine)
+}
+
+func TestItIsNotTooLateToCancelWhatAnEditAsksFor(t *testing.T) {
+	for name, more := range map[string]specEdit{
+		"a step more":    func(s *v1alpha1.WorkOrderSpec) { s.Steps = append(s.Steps, podStep("b")) },
+		"a changed step": bump,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := onlyFinally(t).edit(all(cancel, more)).ends("f", 1, fine)
+			if s.order.Status.Phase != v1alpha1.WorkOrderCancelled {
+				t.Errorf("%v: %s", s.log, brief(&s.order.Status))
+			}
+		})
+	}
+}
+
+func TestWhatIsCancelledTooLateIsNotRewound(t *testing.T) {
+	s := onlyFinally(t).edit(all(cancel, rewindTo("a", 2)))
+	s.expect("SpecObserved | Running a:Succeeded/1 f:Running/1")
+	s.ends("f", 1, fine).expect("Succeeded | Succeeded a:Succeeded/1 f:Succeeded/1")
+	s.edit(uncancel).expect("Rewound | Running a:Running/2 f:Pending/2")
+}

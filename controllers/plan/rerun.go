@@ -42,12 +42,11 @@ func (t *turn) findRerun(steps []v1alpha1.StepStatus, state *v1alpha1.OrderState
 
 // mayRerun says whether an order in that state can be rewound.
 func (t *turn) mayRerun(state *v1alpha1.OrderState) bool {
-	finished := state.Outcome != ""
-	switch {
+	switch finished := state.Outcome != ""; {
 	case t.order.DeletionTimestamp != nil, state.ObservedGeneration != t.order.Generation, state.Stalled != nil:
 		return false // It is too late, or the edit is read and mended first.
-	case state.Cancelled, state.Expired && !finished, finished && t.order.Spec.Cancel:
-		return false // What is cancelled stays so; what is being stopped is brought back afterwards.
+	case state.Cancelled, t.order.Spec.Cancel, state.Expired && !finished:
+		return false // What is cancelled stays so, even too late; what is being stopped is brought back afterwards.
 	}
 	return true
 }

@@ -77,8 +77,8 @@ func (l *laws) pendingExplained(o *v1alpha1.WorkOrder, step *v1alpha1.StepStatus
 		switch {
 		case slices.Contains(needs, other.Name) && !settledPhase(other.Phase), finally && !other.Finally && !settledPhase(other.Phase):
 			return true // That one is on the way, or says itself for what it waits.
-		case other.Phase == v1alpha1.StepRunning && (other.Outdated || asks(o, other)):
-			return true // It is being stopped, to run again with all that comes after it.
+		case (other.Outdated || asks(o, other)) && (other.Phase == v1alpha1.StepRunning || strings.Contains(o.Status.Message, "and all that comes after run again")):
+			return true // What runs of it is being stopped, to run again with all that comes after it.
 		}
 	}
 	return o.Spec.Parallelism != nil && running >= int(*o.Spec.Parallelism) && strings.Contains(o.Status.Message, "as parallelism is ")

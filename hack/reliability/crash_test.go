@@ -1,6 +1,7 @@
 package reliability
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -44,10 +45,15 @@ const fewestWrites = 2*(1+8+2+2+1) + 2*9
 // trip is an order of the crash cases, and what somebody does to it on its way.
 type trip struct {
 	// name stands in the names of its cases; that of the journey is empty.
-	name string
-	spec func() v1alpha1.WorkOrderSpec
+	name  string
+	setup setup
+	spec  func() v1alpha1.WorkOrderSpec
+	// before is run first, and makes another order, if there is to be one.
+	before func(ctx context.Context, l *lane) (*v1alpha1.WorkOrder, error)
 	// meanwhile is run when the order is made, and returns when all is done that people do.
-	meanwhile func(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error
+	meanwhile func(ctx context.Context, l *lane, order, before *v1alpha1.WorkOrder) error
+	// end is how it ends.
+	end v1alpha1.WorkOrderPhase
 	// tell is what of its log is the same each time.
 	tell func(laws.Record) string
 	// fewest is how many writes it cannot do without, and rewinds how many starts it has more than it has steps.
@@ -57,8 +63,7 @@ type trip struct {
 
 // straight is the journey, to which nobody does anything.
 var straight = trip{
-	spec: journey, tell: laws.Story, fewest: fewestWrites, rewinds: 2,
-	meanwhile: func(context.Context, *lane, *v1alpha1.WorkOrder) error { return nil },
+	spec: journey, tell: laws.Story, fewest: fewestWrites, rewinds: 2, end: v1alpha1.WorkOrderSucceeded,
 }
 
 // calm is a trip on which nothing went wrong, to which others are compared.
@@ -70,10 +75,19 @@ type calm struct {
 
 // travel makes the trip with that script, and says which laws were broken.
 func (t *trip) travel(ctx context.Context, l *lane, script proxy.Script) (laws.Record, []string) {
+	l.proxy().Begin(nil)
+	var orders []*v1alpha1.WorkOrder
+	if t.before != nil {
+		before, err := t.before(ctx, l)
+		if err != nil {
+			return laws.Record{Order: &v1alpha1.WorkOrder{}}, []string{err.Error()}
+		}
+		orders = append(orders, before)
+	}
 	l.proxy().Begin(script)
 	order, err := l.submit(ctx, t.spec())
-	if err == nil {
-		err = t.meanwhile(ctx, l, order)
+	if orders = append(orders, order); err == nil && t.meanwhile != nil {
+		err = t.meanwhile(ctx, l, order, orders[0])
 	}
 	if err != nil {
 		record, unread := l.recordOf(ctx, order)
@@ -82,7 +96,7 @@ func (t *trip) travel(ctx context.Context, l *lane, script proxy.Script) (laws.R
 		}
 		return record, []string{err.Error()}
 	}
-	violations := append(l.finish(ctx, order), l.strays(order)...)
+	violations := append(l.finish(ctx, orders...), l.strays(orders...)...)
 	if script != nil && len(struck(l.proxy().Calls())) == 0 {
 		violations = append(violations, "the fault never struck: the case shows nothing")
 	}
@@ -96,12 +110,12 @@ func (t *trip) travel(ctx context.Context, l *lane, script proxy.Script) (laws.R
 // travelCalmly makes the trip without any fault.
 func (t *trip) travelCalmly(ctx context.Context) calm {
 	GinkgoHelper()
-	l, err := newLane(ctx, setup{})
+	l, err := newLane(ctx, t.setup)
 	Expect(err).NotTo(HaveOccurred())
 	defer l.close()
 	record, violations := t.travel(ctx, l, nil)
 	Expect(violations).To(BeEmpty())
-	Expect(record.Order.Status.Phase).To(Equal(v1alpha1.WorkOrderSucceeded))
+	Expect(record.Order.Status.Phase).To(Equal(t.end))
 	Expect(record.Order.Status.Rewinds).To(Equal(t.rewinds))
 	c := calm{trip: t, shape: laws.Shape(&record.Order.Status), story: t.tell(record), writes: l.writes()}
 	Expect(len(c.writes)).To(BeNumerically(">=", t.fewest), "writes must have passed unseen: %v", c.writes)
@@ -163,10 +177,17 @@ func (t *trip) named(row string, parts ...string) string {
 var _ = Describe("R1: a crash at every write", func() {
 	It("breaks no law, and ends as if nothing had happened", func(ctx SpecContext) {
 		r := begin("R1", "write points × faults")
-		journey, turning := straight.travelCalmly(ctx), roundabout.travelCalmly(ctx)
-		r.note("%d write points in a sequence, %d in a graph that is rewound", len(journey.writes), len(turning.writes))
-		// In a quick run half of the faults at every write, and one of the four.
-		r.try(ctx, append(journey.broken(2), turning.broken(4)...)...)
+		for _, t := range []struct {
+			*trip
+			of int // In a quick run half of the faults at every write, or one of the four.
+		}{{&straight, 2}, {&roundabout, 4}, {&givenUp, 4}, {&overdue, 4}, {&queued, 4}} {
+			calm := t.travelCalmly(ctx)
+			r.note("%d write points in %s", len(calm.writes), cmp.Or(t.name, "a sequence"))
+			r.setup = t.setup
+			r.try(ctx, calm.broken(t.of)...)
+		}
+		r.setup = setup{}
+		r.try(ctx, expiring()...)
 		r.end()
 	}, NodeTimeout(40*time.Minute))
 })

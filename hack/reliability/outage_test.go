@@ -176,7 +176,7 @@ func withoutWebhook(how string) func(context.Context, *lane) []string {
 		if err == nil {
 			err = s.seen.settle(ctx, fit)
 		}
-		newest, stalling := s.settlesOrStalls(ctx, unfit)
+		newest, stalling := s.settles(ctx, unfit)
 		if err := errors.Join(err, stalling); err != nil {
 			return []string{"I5: " + err.Error()}
 		}

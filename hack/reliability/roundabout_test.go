@@ -3,10 +3,12 @@ package reliability
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/steppod"
 	"workorders.dev/operator/hack/reliability/laws"
+	"workorders.dev/operator/hack/reliability/node"
 )
 
 // needs makes a step depend on others.
@@ -19,7 +21,7 @@ func needs(step v1alpha1.Step, others ...string) v1alpha1.Step {
 // a step that is skipped and a wait, while the other one runs until it is stopped. Beside it is a step that needs nothing,
 // so that there is more to do than two at a time, and one comes finally.
 var roundabout = trip{
-	name: "graph", tell: laws.Tally, meanwhile: turnBack, rewinds: 1 + 3,
+	name: "graph", tell: laws.Tally, meanwhile: turnBack, rewinds: 1 + 3, end: v1alpha1.WorkOrderSucceeded,
 	// An event and a status for each transition (accepted, seven steps done and one skipped, a failure and its rewind, the
 	// edit, what is stopped, the rewind, and then of it two done and one skipped, the end), two writes to each of eight
 	// Pods, and one to stop one.
@@ -43,7 +45,7 @@ var roundabout = trip{
 }
 
 // turnBack waits until nothing goes on any more but the test, and then has it run again, and what was skipped too.
-func turnBack(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
+func turnBack(ctx context.Context, l *lane, order, _ *v1alpha1.WorkOrder) error {
 	err := l.seen.until(ctx, func() bool {
 		newest := l.seen.newest(order.UID)
 		if newest == nil {
@@ -53,13 +55,7 @@ func turnBack(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 		for _, step := range newest.Status.Steps {
 			phases[step.Name] = step.Phase
 		}
-		held := 0
-		for _, pod := range l.seen.podsOf(order.UID) {
-			if steppod.Held(pod) {
-				held++
-			}
-		}
-		return held == 1 && phases["audit"] == v1alpha1.StepSucceeded && phases["cool-down"] == v1alpha1.StepSucceeded && testRuns(l, order)
+		return phases["audit"] == v1alpha1.StepSucceeded && phases["cool-down"] == v1alpha1.StepSucceeded && onlyTestRuns(l, order)
 	}, order)
 	if err != nil {
 		return fmt.Errorf("the test is not all that goes on: %w%s", err, l.lastWords())
@@ -69,12 +65,13 @@ func turnBack(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 	})
 }
 
-// testRuns says whether the container of the step that is held does.
-func testRuns(l *lane, order *v1alpha1.WorkOrder) bool {
-	for _, run := range l.machine.Runs(order.UID) {
-		if run.Step == "test" && run.Ended.IsZero() {
-			return true
+// onlyTestRuns says whether the container of the step that is held does, and no other Pod is left to be let go.
+func onlyTestRuns(l *lane, order *v1alpha1.WorkOrder) bool {
+	held := 0
+	for _, pod := range l.seen.podsOf(order.UID) {
+		if steppod.Held(pod) {
+			held++
 		}
 	}
-	return false
+	return held == 1 && slices.ContainsFunc(l.machine.Runs(order.UID), func(run node.Run) bool { return run.Step == "test" && run.Ended.IsZero() })
 }

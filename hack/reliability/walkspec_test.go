@@ -6,12 +6,20 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"workorders.dev/operator/api/v1alpha1"
 )
 
 // drawSpec is any order: a Sequence or a Graph of a few steps. In both, what a step needs is listed before it.
 func drawSpec(random *rand.Rand) v1alpha1.WorkOrderSpec {
 	spec := v1alpha1.WorkOrderSpec{Retry: atOnce(int32(random.IntN(3))), FailFast: random.IntN(8) == 0}
+	if random.IntN(6) == 0 {
+		spec.Retry.NonRetryableExitCodes = []int32{1}
+	}
+	if random.IntN(4) == 0 {
+		spec.Workspace = &v1alpha1.Workspace{Storage: resource.MustParse("1Mi")}
+	}
 	if random.IntN(3) > 0 {
 		spec.Strategy = v1alpha1.StrategyGraph
 		if random.IntN(2) == 0 {
@@ -38,7 +46,7 @@ func drawStep(random *rand.Rand, spec *v1alpha1.WorkOrderSpec) v1alpha1.Step {
 	for slices.ContainsFunc(spec.Steps, func(s v1alpha1.Step) bool { return s.Name == fmt.Sprint("s", n) }) {
 		n++
 	}
-	drawn := step(fmt.Sprint("s", n), fmt.Sprintf("--output=out%d", random.IntN(9)), fmt.Sprintf("--duration=%dms", random.IntN(300)))
+	drawn := step(fmt.Sprint("s", n), fmt.Sprintf(oneOf(random, "--output=out%d", `--output={"n":%d}`), random.IntN(9)), fmt.Sprintf("--duration=%dms", random.IntN(300)))
 	switch random.IntN(8) {
 	case 0:
 		drawn.Run, drawn.Wait = nil, &v1alpha1.Wait{Seconds: int64(random.IntN(2))}
@@ -54,18 +62,32 @@ func drawStep(random *rand.Rand, spec *v1alpha1.WorkOrderSpec) v1alpha1.Step {
 			drawn.DependsOn = append(drawn.DependsOn, earlier.Name)
 		}
 	}
-	if len(before) > 0 && random.IntN(5) == 0 {
-		asked := before[random.IntN(len(before))].Name
-		drawn.When = oneOf(random, `steps["`+asked+`"].phase == "Succeeded"`, `steps["`+asked+`"].output == "out1"`)
+	if len(before) > 0 {
+		ask(random, &drawn, before[random.IntN(len(before))].Name)
+	}
+	if random.IntN(8) == 0 {
+		seconds := int64(1 + random.IntN(600))
+		drawn.TimeoutSeconds = &seconds
 	}
 	return drawn
+}
+
+// ask has a step want to know something of one that comes before it, now and then.
+func ask(random *rand.Rand, step *v1alpha1.Step, before string) {
+	about := `steps["` + before + `"]`
+	if random.IntN(5) == 0 {
+		step.When = oneOf(random, about+`.phase == "Succeeded"`, about+`.output == "out1"`, `has(`+about+`.results.n) && `+about+`.results.n == 1`)
+	}
+	if random.IntN(5) == 0 {
+		step.Inputs = []string{before}
+	}
 }
 
 // redraw changes a spec, and says how. Some of what comes out cannot run.
 func redraw(random *rand.Rand, spec *v1alpha1.WorkOrderSpec) string {
 	n := random.IntN(len(spec.Steps))
 	chosen := &spec.Steps[n]
-	switch random.IntN(8) {
+	switch random.IntN(9) {
 	case 0, 1:
 		if chosen.Run == nil {
 			chosen.Wait = &v1alpha1.Wait{Seconds: int64(random.IntN(2))}
@@ -85,6 +107,10 @@ func redraw(random *rand.Rand, spec *v1alpha1.WorkOrderSpec) string {
 		spec.Retry = atOnce(int32(random.IntN(3)))
 		return "retries"
 	case 6:
+		seconds := int64(1 + random.IntN(20))
+		spec.ActiveDeadlineSeconds = &seconds
+		return fmt.Sprintf("%d seconds", seconds)
+	case 7:
 		chosen.When = oneOf(random, "", `steps["nobody"].output == ""`, "1 +", "true", "false")
 		return chosen.Name + " when " + chosen.When
 	}
@@ -104,7 +130,9 @@ func discardStep(spec *v1alpha1.WorkOrderSpec, n int) string {
 	}
 	spec.Steps = slices.Delete(slices.Clone(spec.Steps), n, n+1)
 	for i := range spec.Steps {
-		spec.Steps[i].DependsOn = slices.DeleteFunc(slices.Clone(spec.Steps[i].DependsOn), func(need string) bool { return need == name })
+		is := func(other string) bool { return other == name }
+		spec.Steps[i].DependsOn = slices.DeleteFunc(slices.Clone(spec.Steps[i].DependsOn), is)
+		spec.Steps[i].Inputs = slices.DeleteFunc(slices.Clone(spec.Steps[i].Inputs), is)
 		if strings.Contains(spec.Steps[i].When, `"`+name+`"`) {
 			spec.Steps[i].When = ""
 		}
@@ -146,6 +174,7 @@ func mend(spec *v1alpha1.WorkOrderSpec) {
 	for i := range spec.Steps {
 		s := &spec.Steps[i]
 		s.DependsOn = slices.DeleteFunc(slices.Clone(s.DependsOn), func(need string) bool { return !known[need] })
+		s.Inputs = nil
 		if s.When != "true" && s.When != "false" {
 			s.When = ""
 		}
