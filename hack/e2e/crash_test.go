@@ -44,6 +44,17 @@ var _ = Describe("The operator, killed with -9 in the middle of a step", func() 
 		Expect(book.starts()).To(Equal([]string{"first/1", "second/1"}))
 	})
 
+	It("finds that a step took too long while it was away", func(ctx SpecContext) {
+		order, book := kept(ctx, tooSlow(5))
+		pod := expectRunning(ctx, order, "only")
+		operator.kill()
+		expectEnded(ctx, pod)
+		expectPhase(ctx, order, v1alpha1.WorkOrderRunning) // Nobody has written it down.
+		operator.start()
+		expectTimeout(ctx, order, 5)
+		Expect(book.starts()).To(Equal([]string{"only/1"}))
+	})
+
 	It("again and again, while orders run beside each other", func(ctx SpecContext) {
 		namespace := newNamespace(ctx, nil)
 		book := newLedger(ctx, namespace)

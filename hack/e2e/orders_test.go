@@ -95,9 +95,15 @@ func expectRunning(ctx context.Context, order *v1alpha1.WorkOrder, name string) 
 	GinkgoHelper()
 	expectStep(ctx, order, name, HaveField("PodName", Not(BeEmpty())))
 	pod := podOf(ctx, order, name)
+	expectPodPhase(ctx, pod, corev1.PodRunning)
+	return pod
+}
+
+// expectPodPhase waits until the node has said that a Pod is in one of these phases.
+func expectPodPhase(ctx context.Context, pod *corev1.Pod, phases ...corev1.PodPhase) {
+	GinkgoHelper()
 	Eventually(ctx, func(g Gomega) corev1.PodPhase {
 		g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
 		return pod.Status.Phase
-	}).Should(Equal(corev1.PodRunning))
-	return pod
+	}).Should(BeElementOf(phases))
 }

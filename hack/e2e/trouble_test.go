@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -135,15 +136,26 @@ func tooMuch() corev1.ResourceList {
 
 var _ = Describe("A step that takes too long", func() {
 	It("is ended by its own Pod's deadline and has failed", func(ctx SpecContext) {
-		slow := step("only", "--duration=10m")
-		slow.TimeoutSeconds = pointer(int64(3))
-		order := submit(ctx, newNamespace(ctx, nil), "slow", v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{slow}})
-		expectPhase(ctx, order, v1alpha1.WorkOrderFailed)
-		Expect(statusOf(order, "only").Error).To(HaveValue(Equal(v1alpha1.StepError{
-			Code: v1alpha1.CodeTimeout, Message: "it took longer than its timeout of 3 s: " + lastWords(ctx, order),
-		})))
+		order := submit(ctx, newNamespace(ctx, nil), "slow", tooSlow(3))
+		expectTimeout(ctx, order, 3)
 	})
 })
+
+// tooSlow is an order whose step takes longer than the seconds that it has.
+func tooSlow(seconds int64) v1alpha1.WorkOrderSpec {
+	slow := step("only", "--duration=10m")
+	slow.TimeoutSeconds = &seconds
+	return v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{slow}}
+}
+
+// expectTimeout waits until such an order has failed, and checks that it says why.
+func expectTimeout(ctx context.Context, order *v1alpha1.WorkOrder, seconds int64) {
+	GinkgoHelper()
+	expectPhase(ctx, order, v1alpha1.WorkOrderFailed)
+	Expect(statusOf(order, "only").Error).To(HaveValue(Equal(v1alpha1.StepError{
+		Code: v1alpha1.CodeTimeout, Message: fmt.Sprintf("it took longer than its timeout of %d s: %s", seconds, lastWords(ctx, order)),
+	})))
+}
 
 // lastWords is what the step of a failed order said last, from the event's details.
 func lastWords(ctx context.Context, order *v1alpha1.WorkOrder) string {
@@ -159,8 +171,5 @@ func lastWords(ctx context.Context, order *v1alpha1.WorkOrder) string {
 // expectEnded waits until the node has said how a Pod ended.
 func expectEnded(ctx context.Context, pod *corev1.Pod) {
 	GinkgoHelper()
-	Eventually(ctx, func(g Gomega) corev1.PodPhase {
-		g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
-		return pod.Status.Phase
-	}).Should(BeElementOf(corev1.PodSucceeded, corev1.PodFailed))
+	expectPodPhase(ctx, pod, corev1.PodSucceeded, corev1.PodFailed)
 }
