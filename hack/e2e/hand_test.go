@@ -71,6 +71,23 @@ var _ = Describe("A hand on an order", func() {
 		Expect(statusOf(order, "only")).To(And(HaveField("Epoch", BeEquivalentTo(2)), HaveField("Output", "mended")))
 	})
 
+	It("edits params and pod: what runs goes on, and what starts later gets them", func(ctx SpecContext) {
+		order := submit(ctx, newNamespace(ctx, nil), "informed", v1alpha1.WorkOrderSpec{
+			Params: []v1alpha1.Param{{Name: "x", Value: "old"}},
+			Steps:  []v1alpha1.Step{step("first", "--duration=3s", "--output=$(PARAM_X)"), quick("second", "$(PARAM_X)")},
+		})
+		running := expectRunning(ctx, order, "first")
+		edit(ctx, order, `{"spec":{"params":[{"name":"x","value":"new"}],"pod":{"labels":{"team":"blue"},"annotations":{"note":"later"}}}}`)
+		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
+		Expect(ended(order)).To(Equal([]string{"first/1 Succeeded old", "second/1 Succeeded new"}))
+		Expect(order.Status.Rewinds).To(BeZero())
+		first := podOf(ctx, order, "first")
+		Expect(first.UID).To(Equal(running.UID))
+		Expect(first.Labels).NotTo(HaveKey("team"))
+		Expect(podOf(ctx, order, "second")).To(And(
+			HaveField("Labels", HaveKeyWithValue("team", "blue")), HaveField("Annotations", HaveKeyWithValue("note", "later"))))
+	})
+
 	It("passes params on byte for byte", func(ctx SpecContext) {
 		hostile := `$(WORKORDER_NAME) $HOME "quoted" ` + "`id`" + ` ü`
 		order := submit(ctx, newNamespace(ctx, nil), "literal", v1alpha1.WorkOrderSpec{
