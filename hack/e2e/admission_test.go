@@ -7,7 +7,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,9 +21,9 @@ var _ = Describe("The webhook of an installation from config/default", Label(lab
 		install(ctx)
 		// It makes its certificates first, and the API server learns of their authority a little later.
 		Eventually(ctx, func() error { return try(ctx, namespace, circle()) }).Should(MatchError(ContainSubstring("in a circle: a → b → a")))
-		unclear := v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("a"), step("b")}}
-		unclear.Steps[1].When = `steps["a"].output > 3`
-		Expect(try(ctx, namespace, unclear)).To(And(WithTransform(apierrors.IsInvalid, BeTrue()), MatchError(ContainSubstring("when does not compile"))))
+		for sentence, spec := range unrunnable() {
+			Expect(try(ctx, namespace, spec)).To(beRefused(sentence))
+		}
 
 		scale(ctx, 0)
 		order := submit(ctx, namespace, "round", circle())
@@ -46,9 +45,26 @@ var _ = Describe("The webhook of an installation from config/default", Label(lab
 
 // circle is an order that cannot run, and of which no schema can say so.
 func circle() v1alpha1.WorkOrderSpec {
-	a, b := step("a"), step("b")
-	a.DependsOn, b.DependsOn = []string{"b"}, []string{"a"}
-	return v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, Steps: []v1alpha1.Step{a, b}}
+	return v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, Steps: []v1alpha1.Step{needing("a", "b"), needing("b", "a")}}
+}
+
+// unrunnable are more of the kind, by what is said of them.
+func unrunnable() map[string]v1alpha1.WorkOrderSpec {
+	unclear := v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("a"), step("b")}}
+	unclear.Steps[1].When = `steps["a"].output > 3`
+	early := v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("a"), step("b")}}
+	early.Steps[0].Inputs = []string{"b"}
+	return map[string]v1alpha1.WorkOrderSpec{
+		"when does not compile": unclear,
+		`step "a" takes "b" as an input, which comes after it: list "b" first, or take it out of inputs`: early,
+		`step "test" depends on "biuld", and there is no such step (did you mean "build"?)`: {
+			Strategy: v1alpha1.StrategyGraph, Steps: []v1alpha1.Step{step("build"), needing("test", "biuld")},
+		},
+		`two steps are called "a": rename one`: {Steps: []v1alpha1.Step{step("a")}, Finally: []v1alpha1.Step{step("a")}},
+		`rewinds names "zebra", and there is no such step`: {
+			Steps: []v1alpha1.Step{step("a")}, Rewinds: []v1alpha1.RewindRequest{{Step: "zebra", ToEpoch: 2}},
+		},
+	}
 }
 
 // try submits an order without making it.

@@ -119,7 +119,12 @@ var _ = Describe("A hand on an order", func() {
 // edit merges into an order, as `kubectl patch` would.
 func edit(ctx context.Context, order *v1alpha1.WorkOrder, patch string) {
 	GinkgoHelper()
-	Expect(cluster.Patch(ctx, order.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
+	Expect(tryEdit(ctx, order, patch)).To(Succeed())
+}
+
+// tryEdit does the same, and returns what the API server has against it.
+func tryEdit(ctx context.Context, order *v1alpha1.WorkOrder, patch string) error {
+	return cluster.Patch(ctx, order.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(patch)))
 }
 
 func key(pod *corev1.Pod) string {
