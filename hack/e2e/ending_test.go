@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,18 @@ var _ = Describe("The end of an order", func() {
 		edit(ctx, order, `{"spec":{"cancel":true}}`)
 		expectPhase(ctx, order, v1alpha1.WorkOrderCancelled)
 		Expect(ended(order)).To(Equal([]string{"long/1 Cancelled", "next/0 Cancelled", "clean-up/1 Succeeded clean"}))
+	})
+
+	It("is what its steps make it, though a step of finally fails; that has ten minutes, as it says nothing else", func(ctx SpecContext) {
+		order := run(ctx, v1alpha1.WorkOrderSpec{
+			Steps:   []v1alpha1.Step{quick("only", "done")},
+			Finally: []v1alpha1.Step{step("clean-up", "--duration=0s", "--fail-epochs=9")},
+		}, v1alpha1.WorkOrderSucceeded)
+		Expect(ended(order)).To(Equal([]string{"only/1 Succeeded done", "clean-up/1 Failed"}))
+		Expect(order.Status.Message).To(Equal("1 of 2 steps succeeded; clean-up failed"))
+		Expect(meta.IsStatusConditionTrue(order.Status.Conditions, v1alpha1.ConditionSucceeded)).To(BeTrue())
+		Expect(podOf(ctx, order, "clean-up").Spec.ActiveDeadlineSeconds).To(HaveValue(BeEquivalentTo(600)))
+		Expect(podOf(ctx, order, "only").Spec.ActiveDeadlineSeconds).To(BeNil())
 	})
 
 	It("for a step whose exit code no try would mend comes without a retry", func(ctx SpecContext) {
@@ -81,6 +94,7 @@ var _ = Describe("A workspace", func() {
 		expectStep(ctx, order, "write", HaveField("Error", HaveValue(HaveField("Code", v1alpha1.CodeUnschedulable))))
 		provideVolume(ctx, order)
 		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
+		expectTogether(ctx, order)
 		claim := &corev1.PersistentVolumeClaim{}
 		key := client.ObjectKey{Namespace: namespace, Name: steppod.WorkspaceName(order)}
 		Expect(cluster.Get(ctx, key, claim)).To(Succeed())
@@ -89,6 +103,20 @@ var _ = Describe("A workspace", func() {
 		Eventually(ctx, func() error { return cluster.Get(ctx, key, claim) }).Should(MatchError(ContainSubstring("not found")))
 	})
 })
+
+// expectTogether checks that the Pods of an order have to be on the node of its other Pods, and are.
+func expectTogether(ctx context.Context, order *v1alpha1.WorkOrder) {
+	GinkgoHelper()
+	made := pods(ctx, Default, order.Namespace)
+	Expect(made).To(HaveLen(len(order.Spec.Steps)))
+	for _, pod := range made {
+		Expect(pod.Spec.NodeName).To(And(Not(BeEmpty()), Equal(made[0].Spec.NodeName)))
+		Expect(pod.Spec.Affinity).To(HaveField("PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution", Equal([]corev1.PodAffinityTerm{{
+			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{steppod.LabelOrderUID: string(order.UID)}},
+			TopologyKey:   corev1.LabelHostname,
+		}})))
+	}
+}
 
 // provideVolume is what an administrator does where nothing makes volumes by itself.
 func provideVolume(ctx context.Context, order *v1alpha1.WorkOrder) {
