@@ -13,9 +13,7 @@ import (
 var _ = Describe("With --max-running-orders, orders wait in line", func() {
 	It("the oldest first, namespaces by turns, each told where it stands, through a crash too", func(ctx SpecContext) {
 		one, other := newNamespace(ctx, nil), newNamespace(ctx, nil)
-		operator.kill()
-		DeferCleanup(operator.kill) // The one that comes with the namespaces' end has no limits again.
-		operator.start("--max-running-orders=2")
+		limited("--max-running-orders=2")
 
 		long := v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("only", "--duration=8s")}}
 		orders := []*v1alpha1.WorkOrder{submit(ctx, one, "first", long), submit(ctx, one, "beside", long)}
@@ -46,6 +44,35 @@ var _ = Describe("With --max-running-orders, orders wait in line", func() {
 		Expect(orders[4].Name).To(Equal("third"), "the namespace of which nothing runs goes first, though its order is the youngest")
 	})
 })
+
+var _ = Describe("With --max-running-orders-per-namespace, orders wait in line", func() {
+	It("behind those of their own namespace, whatever runs in others", func(ctx SpecContext) {
+		one, other := newNamespace(ctx, nil), newNamespace(ctx, nil)
+		limited("--max-running-orders-per-namespace=1")
+		brief := v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{quick("only", "")}}
+		first := submit(ctx, one, "first", v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("only", "--duration=8s")}})
+		expectRunning(ctx, first, "only")
+		second, guest := submit(ctx, one, "second", brief), submit(ctx, other, "guest", brief)
+		waiting := And(HaveField("Phase", v1alpha1.WorkOrderPending), HaveField("Queued", BeEquivalentTo(1)),
+			HaveField("Message", HaveSuffix("waits for a place to run: it is next")))
+		Eventually(ctx, reread(ctx, second)).Should(waiting)
+		expectPhase(ctx, guest, v1alpha1.WorkOrderSucceeded)
+		Expect(reread(ctx, second)(Default)).To(waiting)
+
+		expectPhase(ctx, first, v1alpha1.WorkOrderSucceeded)
+		expectPhase(ctx, second, v1alpha1.WorkOrderSucceeded)
+		Expect(second.Status.StartTime.Time).NotTo(BeTemporally("<", first.Status.CompletionTime.Time))
+	})
+})
+
+// limited starts the operator anew with a limit. The one that comes with the end of the spec's namespaces, which must be
+// there by now, has none again.
+func limited(flag string) {
+	GinkgoHelper()
+	operator.kill()
+	DeferCleanup(operator.kill)
+	operator.start(flag)
+}
 
 // inTurn sorts orders by when they started.
 func inTurn(orders []*v1alpha1.WorkOrder) {
