@@ -103,6 +103,20 @@ var _ = Describe("A rewind and an edit of an order that runs", func() {
 		Expect(book.starts()).To(Equal([]string{"shaky/1", "shaky/2", "then/3"}))
 	})
 
+	It("a step that a retry has brought to the epoch asked for does not start again", func(ctx SpecContext) {
+		order, book := kept(ctx, v1alpha1.WorkOrderSpec{
+			Retry: &v1alpha1.Retry{Limit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}},
+			Steps: []v1alpha1.Step{step("shaky", "--duration=2s", "--fail-epochs=1"), step("then", "--duration=0s")},
+		})
+		expectStep(ctx, order, "shaky", And(HaveField("Epoch", BeEquivalentTo(2)), HaveField("Phase", v1alpha1.StepRunning)))
+		edit(ctx, order, `{"spec":{"rewinds":[{"step":"shaky","toEpoch":2}]}}`)
+		Eventually(ctx, reread(ctx, order)).Should(And(HaveField("ObservedGeneration", BeEquivalentTo(2)), HaveField("CurrentStep", "shaky")))
+		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
+		Expect(ended(order)).To(Equal([]string{"shaky/2 Succeeded", "then/1 Succeeded"}))
+		Expect(order.Status.Rewinds).To(BeEquivalentTo(1))
+		Expect(book.starts()).To(Equal([]string{"shaky/1", "shaky/2", "then/1"}))
+	})
+
 	It("nothing of an order that has finished runs again by an edit", func(ctx SpecContext) {
 		order, book := kept(ctx, three("--duration=100ms"))
 		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
