@@ -118,12 +118,16 @@ func expectNothingLeft(ctx context.Context) {
 func held(ctx context.Context, g Gomega, namespace string) (names []string) {
 	for _, pod := range pods(ctx, g, namespace) {
 		state := "at work "
-		if ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed; pod.DeletionTimestamp != nil && (ended || pod.Spec.NodeName == "") {
+		if pod.DeletionTimestamp != nil && (hasEnded(&pod) || pod.Spec.NodeName == "") {
 			state = "ended "
 		}
 		names = append(names, state+pod.Name)
 	}
 	return names
+}
+
+func hasEnded(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 var _ = Describe("A namespace that is deleted with orders in every state", Label(labelOutage), func() {
