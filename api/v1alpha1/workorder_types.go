@@ -64,7 +64,7 @@ type KeepPods string
 
 // What is kept of a finished order's Pods, once the ten minutes are over for which all of them stay.
 const (
-	// KeepFailedPods keeps those that did not succeed, for their logs.
+	// KeepFailedPods keeps those of attempts that failed or were interrupted, for their logs.
 	KeepFailedPods KeepPods = "Failed"
 	// KeepAllPods keeps all of them.
 	KeepAllPods KeepPods = "All"

@@ -110,6 +110,7 @@ func problemsOf(spec *v1alpha1.WorkOrderSpec) *check {
 	}
 	c.cycles()
 	c.rewinds()
+	c.volumes()
 	for i := range c.graph.nodes {
 		if n := &c.graph.nodes[i]; !c.graph.isTangled(i) { // What comes before one that is tangled is not known yet.
 			c.inputs(n)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/expression"
 	"workorders.dev/operator/controllers/steppod"
@@ -24,6 +26,19 @@ func (c *check) step(n *node) {
 		if mount.MountPath == steppod.WorkspacePath {
 			c.invalid(c.at(n).Child("run", "volumeMounts").Index(i).Child("mountPath"), n, mount.MountPath,
 				"step %q mounts a volume at %s, where the workspace is: mount it elsewhere", n.Name, steppod.WorkspacePath)
+		}
+	}
+}
+
+// volumes checks that no volume of the Pods is called as the workspace's is.
+func (c *check) volumes() {
+	if c.spec.Workspace == nil || c.spec.Pod == nil {
+		return
+	}
+	for i := range c.spec.Pod.Volumes {
+		if c.spec.Pod.Volumes[i].Name == steppod.WorkspaceVolume {
+			c.invalid(field.NewPath("spec", "pod", "volumes").Index(i).Child("name"), nil, steppod.WorkspaceVolume,
+				"a volume of pod is called %q, as the one of the workspace is: rename it", steppod.WorkspaceVolume)
 		}
 	}
 }

@@ -92,6 +92,9 @@ var faults = []struct {
 		}},
 	{"a volume is mounted over the workspace", `{workspace: {storage: 1Gi}, steps: [{name: a, run: {image: i, volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /workspace}]}}]}`,
 		[]string{`spec.steps[0].run.volumeMounts[1].mountPath: step "a" mounts a volume at /workspace, where the workspace is: mount it elsewhere`}},
+	{"a volume is called as the workspace's is", `{workspace: {storage: 1Gi}, pod: {volumes: [{name: v, emptyDir: {}}, {name: workspace, emptyDir: {}}]}, steps: [{name: a}]}`,
+		[]string{`spec.pod.volumes[1].name: a volume of pod is called "workspace", as the one of the workspace is: rename it`}},
+	{"a volume is called workspace, and there is none", `{pod: {volumes: [{name: workspace, emptyDir: {}}]}, steps: [{name: a}]}`, nil},
 	{"several things are wrong with a step", `{steps: [{name: a, run: {image: ""}, inputs: [b], when: params.p}]}`,
 		[]string{
 			`spec.steps[0].run.image: step "a" has no image: set run.image`,
