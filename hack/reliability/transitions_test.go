@@ -114,19 +114,20 @@ func (t transition) play(ctx context.Context, l *lane, all map[string]v1alpha1.W
 	if err == nil {
 		err = edit(ctx, l, order, func(spec *v1alpha1.WorkOrderSpec) { *spec = *to.DeepCopy() })
 	}
-	if apierrors.IsInvalid(err) && !equality.Semantic.DeepEqual(from.Workspace, to.Workspace) {
-		return append(violations, l.finish(ctx, order)...) // That is what cannot be changed; the order goes on as it was.
-	}
-	if err != nil {
+	// A workspace is what cannot be changed; the order goes on as it was.
+	refused := apierrors.IsInvalid(err) && !equality.Semantic.DeepEqual(from.Workspace, to.Workspace)
+	if err != nil && !refused {
 		return append(violations, err.Error())
 	}
 	newest, err := l.settles(ctx, order)
 	if err != nil {
 		return append(violations, "I5: edited, it neither comes to its end nor says why: "+err.Error())
 	}
-	edited := specs.Edited{Before: l.unedited(order), After: &newest.Status, To: &to, Fresh: fresh}
-	violations = append(violations, edited.Wrong()...)
-	if edited.Stalls() {
+	if !refused {
+		edited := specs.Edited{Before: l.unedited(order), After: &newest.Status, To: &to, Fresh: fresh}
+		violations = append(violations, edited.Wrong()...)
+	}
+	if stalled(newest) != nil {
 		violations = append(violations, l.mended(ctx, order)...)
 	}
 	return append(violations, l.finish(ctx, order)...)

@@ -31,7 +31,7 @@ type Edited struct {
 }
 
 // Wrong says in what the order is not as it has to be: as it was, if it had finished; else as a new order of the last
-// spec, or told that it cannot run.
+// spec, or told that it cannot run. One that was being ended when it was edited comes to that end.
 func (e *Edited) Wrong() (wrong []string) {
 	before, after := Outline(e.Before), Outline(e.After)
 	stalled := plan.StateOf(e.After).Stalled
@@ -39,6 +39,14 @@ func (e *Edited) Wrong() (wrong []string) {
 	case e.Before.CompletionTime != nil && !e.broughtBack():
 		if after != before {
 			wrong = append(wrong, fmt.Sprintf("it had finished as %s, and is %s", before, after))
+		}
+	case e.Before.Cancelled:
+		if e.After.Phase != v1alpha1.WorkOrderCancelled {
+			wrong = append(wrong, "it had been cancelled, and is "+after)
+		}
+	case e.ending():
+		if e.After.Phase != v1alpha1.WorkOrderFailed && !e.asNew() {
+			wrong = append(wrong, "its deadline had been over, and it is "+after)
 		}
 	case e.Fresh == nil:
 		if stalled == nil || !strings.Contains(e.After.Message, stalled.Message) {
@@ -52,9 +60,13 @@ func (e *Edited) Wrong() (wrong []string) {
 	return wrong
 }
 
-// Stalls says whether the order is told that it cannot run: it has not finished, or is brought back, as a spec that
-// cannot run never does.
-func (e *Edited) Stalls() bool { return e.Fresh == nil && e.Before.CompletionTime == nil }
+// Stalls says whether the order is told that it cannot run: one that had finished, or was being ended, is not.
+func (e *Edited) Stalls() bool {
+	return e.Fresh == nil && e.Before.CompletionTime == nil && !e.Before.Cancelled && !e.ending()
+}
+
+// ending says whether the order was being brought to its end, as its deadline was over.
+func (e *Edited) ending() bool { return e.Before.Expired && e.Before.CompletionTime == nil }
 
 // broughtBack says whether the last spec has an order that had finished run again: it rewinds a step that the order had.
 func (e *Edited) broughtBack() bool {
@@ -71,7 +83,7 @@ func (e *Edited) broughtBack() bool {
 // before the edit, and then may have succeeded; finally runs as soon as any step has started, and what fails fast may have
 // to wait for its turn.
 func (e *Edited) asNew() bool {
-	if e.After.Phase != e.Fresh.Phase {
+	if e.Fresh == nil || e.After.Phase != e.Fresh.Phase {
 		return false
 	}
 	for _, wanted := range e.Fresh.Steps {
