@@ -18,6 +18,7 @@ func (l *laws) explained(c *cluster) {
 	if o == nil || o.DeletionTimestamp != nil || o.Status.CompletionTime != nil || o.Status.Sequence == 0 {
 		return
 	}
+	l.placed(c)
 	for i := range o.Status.Steps {
 		step := &o.Status.Steps[i]
 		switch step.Phase {

@@ -36,6 +36,9 @@ type cluster struct {
 	events  []v1alpha1.ProgressEvent
 	pods    map[string]*corev1.Pod
 	agenda  []appointment
+	// place is the order's place in the line, 0 once it may run; and shared says that its workspace is there.
+	place  int32
+	shared bool
 
 	// orders and podSets are what watches have shown so far, for those who look at an old one.
 	orders  []*v1alpha1.WorkOrder
@@ -191,6 +194,19 @@ func (c *cluster) deleteOrder(foreground bool) {
 	c.finishForeground()
 }
 
+// deleteOutlived deletes an order that is of no more use, if nobody has changed it meanwhile.
+func (c *cluster) deleteOutlived(resourceVersion string) error {
+	if c.order == nil {
+		return errGone
+	}
+	if c.order.ResourceVersion != resourceVersion {
+		return errConflict
+	}
+	c.laws.outlived(c)
+	c.deleteOrder(false)
+	return nil
+}
+
 func (c *cluster) forgetOrder() {
 	c.order = nil
 	c.orders = append(c.orders, nil)
@@ -216,6 +232,7 @@ func (c *cluster) postPod(pod *corev1.Pod) *v1alpha1.StepError {
 	pod.UID = types.UID("pod-" + strconv.FormatInt(c.version, 10))
 	pod.CreationTimestamp = metav1.NewTime(c.now)
 	pod.Status.Phase = corev1.PodPending
+	c.laws.made(c, pod)
 	c.pods = maps.Clone(c.pods)
 	c.pods[pod.Name] = pod
 	c.podSets = append(c.podSets, c.pods)
@@ -267,7 +284,7 @@ func (c *cluster) deletePod(name string, uid types.UID) {
 		grace = 0
 	}
 	c.changePod(name, func(pod *corev1.Pod) {
-		pod.DeletionTimestamp = &metav1.Time{Time: c.now.Add(time.Duration(grace) * time.Second)}
+		pod.DeletionTimestamp = &metav1.Time{Time: c.stamp().Add(time.Duration(grace) * time.Second)}
 		pod.DeletionGracePeriodSeconds = &grace
 	})
 	if grace > 0 {
@@ -289,7 +306,7 @@ func (c *cluster) stopPod(name string, uid types.UID, code v1alpha1.ErrorCode, b
 		}
 	})
 	if bound {
-		c.after(time.Second, func() { c.kill(name, "DeadlineExceeded", 143) })
+		c.heedDeadline(c.pods[name])
 	}
 }
 

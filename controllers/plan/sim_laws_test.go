@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,8 @@ import (
 // and note what must not have.
 type laws struct {
 	broken []string
+	// seen counts how often there was what a law is about.
+	seen map[string]int
 	// starts counts how often the container of each attempt was started; alive are those that run now.
 	starts map[steppod.Attempt]int
 	alive  map[steppod.Attempt]bool
@@ -29,18 +32,39 @@ type laws struct {
 	forced map[steppod.Attempt]bool
 	// mustKeep says that a frozen operator is yet to wake up, so that Pods are needed as tombstones.
 	mustKeep func() bool
+	// ahead is how far before the true time the operator's clock ever was.
+	ahead func() time.Duration
 }
 
 func newLaws() *laws {
 	return &laws{
-		starts: map[steppod.Attempt]int{}, alive: map[steppod.Attempt]bool{},
+		seen: map[string]int{}, starts: map[steppod.Attempt]int{}, alive: map[steppod.Attempt]bool{},
 		truth: map[steppod.Attempt]*corev1.Pod{}, forced: map[steppod.Attempt]bool{},
-		mustKeep: func() bool { return false },
+		mustKeep: func() bool { return false }, ahead: func() time.Duration { return 0 },
 	}
 }
 
 func (l *laws) breach(format string, args ...any) {
 	l.broken = append(l.broken, fmt.Sprintf(format, args...))
+}
+
+// What laws are about that must be seen often enough for them to show anything.
+const (
+	sawInputs    = "outputs of other steps than the usual"
+	sawWorkspace = "workspaces"
+	sawTimeout   = "timeouts"
+	sawLateNews  = "ends that a node noticed too late"
+	sawFinalExit = "exit codes that are not retried"
+	sawTooLarge  = "results too large"
+	sawCondition = "conditions that held"
+	sawSkip      = "conditions that did not hold"
+	sawNoValue   = "conditions without a value"
+	sawQueue     = "places in the line"
+	sawOutlived  = "orders that outlived their time"
+)
+
+var sights = []string{
+	sawInputs, sawWorkspace, sawTimeout, sawLateNews, sawFinalExit, sawTooLarge, sawCondition, sawSkip, sawNoValue, sawQueue, sawOutlived,
 }
 
 // started checks, when a container starts, I1: one start an attempt, one live attempt a step; and I4.
@@ -90,6 +114,24 @@ func needsOf(spec *v1alpha1.WorkOrderSpec, name string) (needs []string, finally
 	return nil, slices.ContainsFunc(spec.Finally, func(s v1alpha1.Step) bool { return s.Name == name })
 }
 
+// allBefore are all steps that a step comes after, in a valid spec.
+func allBefore(spec *v1alpha1.WorkOrderSpec, name string) (before []string) {
+	near, finally := needsOf(spec, name)
+	if finally {
+		for _, step := range spec.Steps {
+			near = append(near, step.Name)
+		}
+	}
+	for i := 0; i < len(near); i++ {
+		if !slices.Contains(before, near[i]) {
+			before = append(before, near[i])
+			further, _ := needsOf(spec, near[i])
+			near = slices.Concat(near, further)
+		}
+	}
+	return before
+}
+
 // ended notes how a Pod ended.
 func (l *laws) ended(_ *cluster, pod *corev1.Pod) {
 	a := attemptOf(pod)
@@ -131,20 +173,24 @@ func (l *laws) posted(e *v1alpha1.ProgressEvent) {
 }
 
 // result checks I3: what an event says of an attempt's end is what happened to that attempt's own Pod.
-func (l *laws) result(e *v1alpha1.ProgressEventSpec, r *v1alpha1.StepResult) {
+func (l *laws) result(before *v1alpha1.WorkOrderStatus, e *v1alpha1.ProgressEventSpec, r *v1alpha1.StepResult) {
 	a := steppod.Attempt{Step: e.Step, Epoch: e.Epoch}
 	pod := l.truth[a]
 	code := v1alpha1.ErrorCode("")
 	if e.Error != nil {
 		code = e.Error.Code
 	}
+	if pod != nil && r.PodName != "" {
+		wanted := !steppod.Differ(pod.Annotations[steppod.AnnotationSpecHash], statusOf(before, e.Step).SpecHash)
+		l.told(a, pod, r, code, wanted)
+	}
 	switch {
 	case r.PodName == "": // A wait has no Pod.
 	case r.Phase == v1alpha1.StepSucceeded:
-		if pod == nil || pod.Status.Phase != corev1.PodSucceeded {
+		if !didSucceed(pod) {
 			l.breach("I3: %v is said to have succeeded", a)
 		}
-	case pod != nil && pod.Status.Phase == corev1.PodSucceeded:
+	case didSucceed(pod) && code != v1alpha1.CodeResultsTooLarge:
 		l.breach("I3: %v succeeded and is said to be %s, %s", a, r.Phase, code)
 	case code == v1alpha1.CodeLost:
 		if !l.forced[a] {
@@ -168,13 +214,19 @@ func (l *laws) saved(c *cluster, before, after *v1alpha1.WorkOrder) {
 		l.breach("the duration is %q", s.Duration)
 	}
 	for i := range c.events {
-		if e := &c.events[i]; e.Name == s.Head && s.Head != b.Head && e.Spec.Result != nil {
-			l.result(&e.Spec, e.Spec.Result) // An event off the chain may say anything: it never happened.
+		e := &c.events[i]
+		if e.Name != s.Head || s.Head == b.Head {
+			continue // An event off the chain may say anything: it never happened.
+		}
+		l.retried(before, &e.Spec)
+		if e.Spec.Result != nil {
+			l.result(b, &e.Spec, e.Spec.Result)
 		}
 	}
 	for i := range s.Steps {
 		l.step(after, b, s, i)
 	}
+	l.waits(c, b, s)
 	l.advance(b, s)
 	l.fold(c, after)
 }
@@ -182,9 +234,11 @@ func (l *laws) saved(c *cluster, before, after *v1alpha1.WorkOrder) {
 // step checks one step's entry: I3, I4, I8 and its times.
 func (l *laws) step(order *v1alpha1.WorkOrder, before, after *v1alpha1.WorkOrderStatus, i int) {
 	step, was := &after.Steps[i], v1alpha1.StepStatus{}
-	if at := slices.IndexFunc(before.Steps, func(s v1alpha1.StepStatus) bool { return s.Name == step.Name }); at >= 0 {
-		was = before.Steps[at]
+	if earlier := statusOf(before, step.Name); earlier != nil {
+		was = *earlier
 	}
+	l.budgets(order, &was, step)
+	l.decided(order, &was, step)
 	if was.Epoch > step.Epoch {
 		l.breach("I8: the epoch of %s falls from %d to %d", step.Name, was.Epoch, step.Epoch)
 	}

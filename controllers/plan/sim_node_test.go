@@ -46,6 +46,19 @@ func exits(code int32, message string) behaviour {
 	return behaviour{bound, started, {3 * time.Second, func(c *cluster, pod string) { c.exit(pod, code, "", message) }}}
 }
 
+// isSeenLate is a Pod whose container ends some time before its node notices: if it has a deadline, not until that is over.
+func isSeenLate(code int32, message string) behaviour {
+	return behaviour{bound, started, {3 * time.Second, func(c *cluster, pod string) {
+		if running(c.pods[pod]) {
+			c.setContainer(pod, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Message: message, FinishedAt: c.stamp()}})
+		}
+	}}, {2 * time.Second, func(c *cluster, pod string) {
+		if p := c.pods[pod]; terminated(p) != nil && p.Spec.ActiveDeadlineSeconds == nil {
+			c.kill(pod, "", 0)
+		}
+	}}}
+}
+
 // runsOutOfMemory is a Pod that is killed for it.
 func runsOutOfMemory() behaviour {
 	return behaviour{bound, started, {3 * time.Second, func(c *cluster, pod string) { c.exit(pod, 137, "OOMKilled", "") }}}
@@ -123,16 +136,35 @@ func pullsItsImage(then behaviour) behaviour {
 func (c *cluster) bind(pod string) {
 	c.changePod(pod, func(p *corev1.Pod) {
 		if p.DeletionTimestamp == nil {
-			p.Spec.NodeName = "node"
+			now := c.stamp()
+			p.Spec.NodeName, p.Status.StartTime = "node", &now
+		}
+	})
+	c.heedDeadline(c.pods[pod])
+}
+
+// heedDeadline lets the node of a Pod end it when its deadline, counted from now, is over. One without a node has nobody to
+// heed it.
+func (c *cluster) heedDeadline(pod *corev1.Pod) {
+	limit := pod.Spec.ActiveDeadlineSeconds
+	if limit == nil || pod.Spec.NodeName == "" {
+		return
+	}
+	c.after(time.Duration(*limit)*time.Second, func() {
+		if now, found := c.pods[pod.Name]; found && now.UID == pod.UID {
+			c.kill(pod.Name, "DeadlineExceeded", 143)
 		}
 	})
 }
+
+// stamp is the time as it stands in an object: in whole seconds.
+func (c *cluster) stamp() metav1.Time { return metav1.NewTime(c.now.Truncate(time.Second)) }
 
 func (c *cluster) start(pod string) {
 	if p := c.pods[pod]; p.Spec.NodeName == "" || p.DeletionTimestamp != nil {
 		return
 	}
-	c.setContainer(pod, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(c.now)}})
+	c.setContainer(pod, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: c.stamp()}})
 	c.changePod(pod, func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning })
 	c.laws.started(c, attemptOf(c.pods[pod]))
 }
@@ -148,20 +180,26 @@ func (c *cluster) exit(pod string, code int32, reason, message string) {
 	if !running(c.pods[pod]) {
 		return
 	}
-	phase := corev1.PodFailed
-	if code == 0 {
-		phase = corev1.PodSucceeded
-	}
-	c.finishPod(pod, phase, "", &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message, FinishedAt: metav1.NewTime(c.now)})
+	c.finishPod(pod, phaseAfter(code), "", &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message, FinishedAt: c.stamp()})
 }
 
-// kill ends a Pod from outside, whether or not it has begun to run.
+func phaseAfter(code int32) corev1.PodPhase {
+	if code == 0 {
+		return corev1.PodSucceeded
+	}
+	return corev1.PodFailed
+}
+
+// kill ends a Pod from outside, whether or not it has begun to run. One whose container has ended already, unnoticed, needs a
+// reason to have failed.
 func (c *cluster) kill(pod, reason string, code int32) {
 	p, found := c.pods[pod]
 	switch {
 	case !found || ended(p):
 	case running(p):
-		c.finishPod(pod, corev1.PodFailed, reason, &corev1.ContainerStateTerminated{ExitCode: code, FinishedAt: metav1.NewTime(c.now)})
+		c.finishPod(pod, corev1.PodFailed, reason, &corev1.ContainerStateTerminated{ExitCode: code, FinishedAt: c.stamp()})
+	case terminated(p) != nil && reason == "":
+		c.finishPod(pod, phaseAfter(terminated(p).ExitCode), "", nil)
 	default:
 		c.finishPod(pod, corev1.PodFailed, reason, nil)
 	}
@@ -187,13 +225,21 @@ func (c *cluster) finishPod(pod string, phase corev1.PodPhase, reason string, co
 
 // forceDelete deletes a Pod with no grace.
 func (c *cluster) forceDelete(pod string) {
-	grace := int64(0)
+	grace, now := int64(0), c.stamp()
 	c.laws.abandoned(attemptOf(c.pods[pod]))
 	c.changePod(pod, func(p *corev1.Pod) {
-		p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &metav1.Time{Time: c.now}, &grace
+		p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &now, &grace
 	})
 }
 
 func running(pod *corev1.Pod) bool {
 	return len(pod.Status.ContainerStatuses) > 0 && pod.Status.ContainerStatuses[0].State.Running != nil
+}
+
+// terminated is how the container of a Pod ended; nil if it has not, or never ran.
+func terminated(pod *corev1.Pod) *corev1.ContainerStateTerminated {
+	if len(pod.Status.ContainerStatuses) == 0 {
+		return nil
+	}
+	return pod.Status.ContainerStatuses[0].State.Terminated
 }

@@ -42,11 +42,12 @@ type operator struct {
 	dice    dice
 	// trouble is how many more faults there will be; after that the world is as it should be.
 	trouble int
-	// skew is how far its clock is off.
-	skew time.Duration
-	// refusals and saved are its memory.
+	// skew is how far its clock is off, and ahead how far before the true time it ever was.
+	skew, ahead time.Duration
+	// refusals, wake and shares are its memory; the last says that it has made the order's workspace.
 	refusals map[steppod.Attempt]plan.Refusal
 	wake     time.Time
+	shares   bool
 	// writes counts all that it asked of the API server to write, and met the faults that happened, by kind.
 	writes int
 	met    [faults]int
@@ -87,7 +88,7 @@ func (o *operator) turn() (again bool) {
 	if order == nil {
 		return o.letGo(pods) || stale
 	}
-	world := plan.World{Pods: map[steppod.Attempt]steppod.Report{}, Refusals: o.refusals}
+	world := plan.World{Pods: map[steppod.Attempt]steppod.Report{}, Refusals: o.refusals, Queued: o.cluster.place}
 	for _, pod := range pods {
 		if report, ours := steppod.Read(pod, order); ours {
 			world.Pods[report.Attempt] = report
@@ -165,6 +166,9 @@ func (o *operator) act(order *v1alpha1.WorkOrder, e plan.Effects) (acted bool) {
 		_ = do(verb, attempt, func() error { return o.post(order, attempt, pod) })
 	}
 	for _, a := range e.Create {
+		if order.Spec.Workspace != nil && !o.shares && do("share", a.Attempt, o.share) != nil {
+			continue
+		}
 		post("create", a.Attempt, steppod.Build(order, a.Spec, a.Status, a.Inputs))
 	}
 	for _, a := range e.Seal {
@@ -183,9 +187,15 @@ func (o *operator) act(order *v1alpha1.WorkOrder, e plan.Effects) (acted bool) {
 		_ = do("delete", p.Attempt, func() error { c.deletePod(p.Name, p.UID); return nil })
 	}
 	if e.DeleteOrder {
-		_ = do("delete order", steppod.Attempt{}, func() error { c.deleteOrder(false); return nil })
+		_ = do("delete order", steppod.Attempt{}, func() error { return c.deleteOutlived(order.ResourceVersion) })
 	}
 	return acted
+}
+
+// share makes the order's workspace, unless it is there.
+func (o *operator) share() error {
+	o.cluster.shared, o.shares = true, true
+	return nil
 }
 
 // post creates a Pod. A taken name is as good, if the Pod that has it is the order's own.
@@ -249,7 +259,9 @@ func (o *operator) write(what string, do func() error) error {
 }
 
 // restart is what a crash leaves: nothing.
-func (o *operator) restart() { o.refusals, o.wake = map[steppod.Attempt]plan.Refusal{}, time.Time{} }
+func (o *operator) restart() {
+	o.refusals, o.wake, o.shares = map[steppod.Attempt]plan.Refusal{}, time.Time{}, false
+}
 
 // simulation is a cluster and an operator, run against each other until nothing is left to do.
 type simulation struct {
@@ -266,6 +278,7 @@ func simulate(order *v1alpha1.WorkOrder, d dice) *simulation {
 	o := &operator{cluster: c, dice: d}
 	o.restart()
 	c.laws.mustKeep = func() bool { return o.asleep > 0 }
+	c.laws.ahead = func() time.Duration { return o.ahead }
 	return &simulation{cluster: c, operator: o, turned: func() {}}
 }
 
