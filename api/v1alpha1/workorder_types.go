@@ -292,7 +292,7 @@ type Step struct {
 	// +optional
 	Wait *Wait `json:"wait,omitempty"`
 
-	// timeoutSeconds is how long an attempt may take from its Pod's start on, image pulls included; then it is ended and has failed. Unset means no limit.
+	// timeoutSeconds is how long an attempt may take from its Pod's start on, image pulls included; then it is ended and has failed, or was interrupted if its container never started. Unset means no limit.
 	// +optional
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=2147483647
