@@ -11,10 +11,12 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
 )
 
 var _ = Describe("The API server", func() {
@@ -64,11 +66,14 @@ var _ = Describe("The API server", func() {
 				for _, order := range ordersIn(string(content), filepath.Ext(file)) {
 					order.SetNamespace("default")
 					Expect(strictly(ctx, order)).To(Succeed(), file)
+					typed := &v1alpha1.WorkOrder{}
+					Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(order.Object, typed)).To(Succeed(), file)
+					Expect(plan.Validate(&typed.Spec)).To(BeNil(), "%s: %v", file, order.Object)
 					shown++
 				}
 			}
 		}
-		Expect(shown).To(BeNumerically(">=", 2))
+		Expect(shown).To(BeNumerically(">=", 15))
 	})
 
 	It("lets nobody change a ProgressEvent", func(ctx SpecContext) {
@@ -121,8 +126,11 @@ func ordersIn(text, extension string) (orders []*unstructured.Unstructured) {
 	if extension == ".md" {
 		manifests = nil
 		for _, block := range yamlBlock.FindAllStringSubmatch(text, -1) {
-			if strings.Contains(block[1], "kind: WorkOrder\n") { // The others show a part of one.
+			switch {
+			case strings.Contains(block[1], "kind: WorkOrder\n"):
 				manifests = append(manifests, block[1])
+			case strings.HasPrefix(block[1], "  "):
+				manifests = append(manifests, whole(block[1]))
 			}
 		}
 	}
@@ -134,6 +142,18 @@ func ordersIn(text, extension string) (orders []*unstructured.Unstructured) {
 		}
 	}
 	return orders
+}
+
+// whole is an order of which a document shows a part of the spec, or some steps.
+func whole(part string) string {
+	order := "apiVersion: workorders.dev/v1alpha1\nkind: WorkOrder\nmetadata: {name: part}\nspec:\n"
+	switch {
+	case strings.HasPrefix(part, "  - "):
+		order += "  params: [{name: environment}]\n  steps:\n  - {name: smoke-test, wait: {seconds: 1}}\n"
+	case !strings.Contains("\n"+part, "\n  steps:"):
+		part += "  steps: [{name: deploy, wait: {seconds: 1}}, {name: test, wait: {seconds: 1}}]\n"
+	}
+	return order + part
 }
 
 func tenThousandSteps() string {
