@@ -67,9 +67,9 @@ const (
 	EventDeadlineExceeded EventType = "DeadlineExceeded"
 	// EventCancelling: running steps are being stopped, all others are Cancelled.
 	EventCancelling EventType = "Cancelling"
-	// EventSucceeded: every step has succeeded.
+	// EventSucceeded: every step has succeeded or was skipped; how finally went does not count.
 	EventSucceeded EventType = "Succeeded"
-	// EventFailed: a step failed for good, and nothing runs any more.
+	// EventFailed: a step failed for good, or the deadline was over, and nothing runs any more.
 	EventFailed EventType = "Failed"
 	// EventCancelled: the order was cancelled, and nothing runs any more.
 	EventCancelled EventType = "Cancelled"
@@ -89,7 +89,7 @@ const (
 	EventStepWaiting EventType = "StepWaiting"
 	// EventStepRunning: what kept the step from starting, as StepWaiting said, is over.
 	EventStepRunning EventType = "StepRunning"
-	// EventRewound: the step starts again, and if it was asked for, all that comes after it; epoch is the new one, rewind says what is superseded.
+	// EventRewound: the step starts again, and if that was asked for or follows from an edit, all that comes after it; epoch is the new one, rewind says what is superseded.
 	EventRewound EventType = "Rewound"
 )
 

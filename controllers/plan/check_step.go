@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -23,7 +24,7 @@ func (c *check) step(n *node) {
 		return
 	}
 	for i, mount := range n.Run.VolumeMounts {
-		if mount.MountPath == steppod.WorkspacePath {
+		if path.Clean(mount.MountPath) == steppod.WorkspacePath {
 			c.invalid(c.at(n).Child("run", "volumeMounts").Index(i).Child("mountPath"), n, mount.MountPath,
 				"step %q mounts a volume at %s, where the workspace is: mount it elsewhere", n.Name, steppod.WorkspacePath)
 		}

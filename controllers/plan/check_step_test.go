@@ -90,7 +90,7 @@ var faults = []struct {
 			`spec.steps[1].when: step "b": when does not compile: step "a" does not come before this step: add it to dependsOn, or list it earlier in a Sequence`,
 			`spec.steps[2].when: step "c": when does not compile: it must be true or false, but this is of type string: compare it with something`,
 		}},
-	{"a volume is mounted over the workspace", `{workspace: {storage: 1Gi}, steps: [{name: a, run: {image: i, volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /workspace}]}}]}`,
+	{"a volume is mounted over the workspace", `{workspace: {storage: 1Gi}, steps: [{name: a, run: {image: i, volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /workspace/}]}}]}`,
 		[]string{`spec.steps[0].run.volumeMounts[1].mountPath: step "a" mounts a volume at /workspace, where the workspace is: mount it elsewhere`}},
 	{"a volume is called as the workspace's is", `{workspace: {storage: 1Gi}, pod: {volumes: [{name: v, emptyDir: {}}, {name: workspace, emptyDir: {}}]}, steps: [{name: a}]}`,
 		[]string{`spec.pod.volumes[1].name: a volume of pod is called "workspace", as the one of the workspace is: rename it`}},

@@ -42,7 +42,7 @@
 //	cancel    over failure:      nothing is retried, and the order ends Cancelled
 //	cancel    over deadline:     the order ends Cancelled, if it is cancelled before its last step has been stopped
 //	cancel    over invalid spec: what runs is stopped, whatever the spec says
-//	end       over cancel:       once all but finally have ended it is too late, unless the edit adds or changes steps
+//	end       over cancel:       once all but finally have ended it is too late, unless the edit asks for more
 //	end       over edit:         what has finished does not run again by an edit; only a rewind brings it back
 //	deadline  over suspend:      pauses count, and an order that is suspended expires as well
 //	deadline  over rewind:       the rewind waits for the end, then brings the order back whole, with a new deadline

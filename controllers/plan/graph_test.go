@@ -115,10 +115,13 @@ func TestWhatAStepSaysIsKeptAsFarAsItFits(t *testing.T) {
 			t.Errorf("of the cut it says %q", step.Message)
 		}
 	}
-	s := begin(t).ends("a", 1, steppod.End{Verdict: steppod.Succeeded, Output: large})
-	s.expect("StepFailed Failed | Failed a:Failed/1 b:Blocked c:Blocked")
-	if code := s.order.Status.Steps[0].Error.Code; code != v1alpha1.CodeResultsTooLarge {
-		t.Errorf("it failed with %s", code)
+	html := `{"page": "` + strings.Repeat("<", 800) + `"}` // Of which an event has no room for all, as JSON.
+	for _, end := range []steppod.End{{Output: large}, {Output: steppod.Cut(html, steppod.MaxOutput), Whole: html}} {
+		s := begin(t).ends("a", 1, end)
+		s.expect("StepFailed Failed | Failed a:Failed/1 b:Blocked c:Blocked")
+		if code := s.order.Status.Steps[0].Error.Code; code != v1alpha1.CodeResultsTooLarge {
+			t.Errorf("it failed with %s", code)
+		}
 	}
 }
 

@@ -23,26 +23,30 @@ func observe(t *turn) *Transition {
 	stall := Check(t.order)
 	if stall == nil {
 		d.steps = adopt(&t.graph, status.Steps)
+		d.unblock() // What they needed may be another step now.
 	}
 	d.state.ObservedGeneration = t.order.Generation
-	d.state.Cancelled = status.Cancelled || spec.Cancel && !d.late()
-	d.state.Suspended = spec.Suspend && !windingDown(d.state.Cancelled, d.state.Expired)
+	d.state.Cancelled = status.Cancelled || spec.Cancel && !d.late(stall)
+	d.state.Suspended = spec.Suspend && !spec.Cancel && !windingDown(d.state.Cancelled, d.state.Expired)
 	d.state.Stalled = nil
 	if !windingDown(d.state.Cancelled, d.state.Expired) {
 		d.state.Stalled = stall
 	}
 	d.state.Queued = t.queued(&d.state)
-	if stall == nil {
-		d.unblock() // What they needed may be another step now.
-	}
 	d.sayObserved(stall)
 	return d.commit()
 }
 
-// late says whether it is too late to cancel: all but finally had ended, and the edit asks for no more of it.
-func (d *draft) late() bool {
-	more := slices.ContainsFunc(d.steps, func(s v1alpha1.StepStatus) bool { return !s.Finally && s.Outdated })
-	return len(d.status().Steps) > 0 && mainOver(d.steps) && !more
+// late says whether it is too late to cancel: all but finally had ended before the edit, and has with it.
+func (d *draft) late(stall *v1alpha1.Stall) bool {
+	if stall != nil || len(d.status().Steps) == 0 || !mainOver(d.status().Steps) {
+		return false
+	}
+	after := *d
+	after.steps = slices.Clone(d.steps)
+	after.blockRest()
+	changed := slices.ContainsFunc(d.steps, func(s v1alpha1.StepStatus) bool { return !s.Finally && s.Outdated })
+	return mainOver(after.steps) && !changed
 }
 
 // editedLate begins what is said of an edit of an order that has finished.
@@ -134,12 +138,12 @@ func (d *draft) news(stall *v1alpha1.Stall) (v1alpha1.EventType, string) {
 		return v1alpha1.EventCancelling, "cancelling: nothing new starts, what runs is being stopped"
 	case stall != nil && d.state.Stalled != nil:
 		return v1alpha1.EventSpecRejected, stall.Message
+	case d.order.Spec.Cancel && !d.state.Cancelled:
+		return v1alpha1.EventSpecObserved, "too late to cancel: all steps have ended, only finally still runs"
 	case d.state.Suspended && !status.Suspended:
 		return v1alpha1.EventSuspended, "suspended: nothing new starts"
 	case status.Suspended && !d.state.Suspended:
 		return v1alpha1.EventResumed, "resumed"
-	case d.order.Spec.Cancel && !d.state.Cancelled:
-		return v1alpha1.EventSpecObserved, "too late to cancel: all steps have ended, only finally still runs"
 	}
 	return v1alpha1.EventSpecObserved, "read the edited spec"
 }

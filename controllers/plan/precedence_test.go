@@ -175,11 +175,11 @@ func onlyFinally(t *testing.T) *story {
 	return s.ends("a", 1, fine)
 }
 
+// addition is an edit that adds a step.
+func addition(s *v1alpha1.WorkOrderSpec) { s.Steps = append(s.Steps, podStep("b")) }
+
 func TestItIsNotTooLateToCancelWhatAnEditAsksFor(t *testing.T) {
-	for name, more := range map[string]specEdit{
-		"a step more":    func(s *v1alpha1.WorkOrderSpec) { s.Steps = append(s.Steps, podStep("b")) },
-		"a changed step": bump,
-	} {
+	for name, more := range map[string]specEdit{"a step more": addition, "a changed step": bump, "a spec that cannot run": spoil} {
 		t.Run(name, func(t *testing.T) {
 			s := onlyFinally(t).edit(all(cancel, more)).ends("f", 1, fine)
 			if s.order.Status.Phase != v1alpha1.WorkOrderCancelled {
@@ -189,9 +189,47 @@ func TestItIsNotTooLateToCancelWhatAnEditAsksFor(t *testing.T) {
 	}
 }
 
+func TestItIsNotTooLateToCancelWhatAnEditTakesAway(t *testing.T) {
+	s := begin(t, retries(1, 1)).edit(func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[:2] }).ends("a", 1, fine).ends("b", 1, broken)
+	s.expect("StepFailed | Running a:Succeeded/1 b:Backoff/1")
+	s.edit(all(cancel, func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[:1] })).expect("Cancelling Cancelled | Cancelled a:Succeeded/1 b:Cancelled/1")
+}
+
+func TestItIsNotTooLateToCancelWhatAnEditFrees(t *testing.T) {
+	s := begin(t).edit(func(s *v1alpha1.WorkOrderSpec) { s.Finally = []v1alpha1.Step{podStep("f")} }).ends("a", 1, broken)
+	s.expect("StepFailed | Running a:Failed/1 b:Blocked c:Blocked f:Running/1")
+	s.edit(all(cancel, func(s *v1alpha1.WorkOrderSpec) { s.Steps = s.Steps[1:] }))
+	s.expect("Cancelling | Running b:Cancelled c:Cancelled f:Running/1 a:Cancelled/1")
+}
+
+func TestAnOrderThatIsHeldIsCancelledTooLateAllTheSame(t *testing.T) {
+	s := begin(t).edit(func(s *v1alpha1.WorkOrderSpec) {
+		s.Steps, s.Finally, s.Suspend = s.Steps[:1], []v1alpha1.Step{podStep("f")}, true
+	}).ends("a", 1, fine)
+	s.expect("StepSucceeded | Suspended a:Succeeded/1 f:Pending")
+	s.edit(cancel).expect("SpecObserved | Running a:Succeeded/1 f:Running/1")
+}
+
 func TestWhatIsCancelledTooLateIsNotRewound(t *testing.T) {
 	s := onlyFinally(t).edit(all(cancel, rewindTo("a", 2)))
 	s.expect("SpecObserved | Running a:Succeeded/1 f:Running/1")
 	s.ends("f", 1, fine).expect("Succeeded | Succeeded a:Succeeded/1 f:Succeeded/1")
 	s.edit(uncancel).expect("Rewound | Running a:Running/2 f:Pending/2")
+}
+
+func TestAStepOfFinallyMayBeChangedWhileAnOrderIsBeingEnded(t *testing.T) {
+	for name, end := range map[string]func(*story) *story{
+		"too late to cancel": func(s *story) *story { return s.ends("a", 1, fine).edit(cancel) },
+		"cancelled":          func(s *story) *story { return s.edit(cancel).ends("a", 1, wasCancelled) },
+		"expired":            func(s *story) *story { return s.after(100).ends("a", 1, wasExpired) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := begin(t, deadline).edit(func(s *v1alpha1.WorkOrderSpec) { s.Steps, s.Finally = s.Steps[:1], []v1alpha1.Step{podStep("f")} })
+			end(s).edit(func(s *v1alpha1.WorkOrderSpec) { s.Finally[0].Run.Image = "registry/agent:2" })
+			s.ends("f", 1, *steppod.StoppedFor(v1alpha1.CodeSpecChanged))
+			if got := brief(&s.order.Status); !strings.Contains(got, "f:Running/2") {
+				t.Errorf("%v: %s", s.log, got)
+			}
+		})
+	}
 }

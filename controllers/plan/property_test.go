@@ -97,7 +97,7 @@ func TestGraphsOfEverySizeRunToTheirEnd(t *testing.T) {
 			t.Fatal(stall.Message)
 		}
 		s := simulate(o, roll)
-		s.operator.trouble = roll("trouble", 20)
+		s.operator.trouble = 5 + roll("trouble", 15)
 		failing := fmt.Sprintf("step-%d", size-roll("fails", 2*size)) // The later it fails, the more has run.
 		s.behave = func(a steppod.Attempt) behaviour {
 			switch {
@@ -108,7 +108,7 @@ func TestGraphsOfEverySizeRunToTheirEnd(t *testing.T) {
 			}
 			return succeeds("")
 		}
-		s.happen(roll, roll("deeds", 4))
+		s.happen(roll, 1+roll("deeds", 3))
 		story := newTrace(s, string(encode(s.order.Spec)))
 		if err := s.run(); err != nil {
 			t.Fatalf("I5: %v\n%s", err, story)

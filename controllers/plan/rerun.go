@@ -24,11 +24,11 @@ func (t *turn) findRerun(steps []v1alpha1.StepStatus, state *v1alpha1.OrderState
 		return nil
 	}
 	finished := state.Outcome != ""
-	r := rerun{causes: t.rerunCauses(steps, finished)}
+	r := rerun{causes: t.rerunCauses(steps, state)}
 	if len(r.causes) == 0 || finished && !r.requested() {
 		return nil
 	}
-	if state.Expired {
+	if finished && state.Expired {
 		r.resume(steps)
 	}
 	r.reach(&t.graph)
@@ -40,20 +40,18 @@ func (t *turn) findRerun(steps []v1alpha1.StepStatus, state *v1alpha1.OrderState
 	return &r
 }
 
-// mayRerun says whether an order in that state can be rewound.
+// mayRerun says whether anything may be brought back in an order in that state.
 func (t *turn) mayRerun(state *v1alpha1.OrderState) bool {
-	switch finished := state.Outcome != ""; {
-	case t.order.DeletionTimestamp != nil, state.ObservedGeneration != t.order.Generation, state.Stalled != nil:
-		return false // It is too late, or the edit is read and mended first.
-	case state.Cancelled, t.order.Spec.Cancel, state.Expired && !finished:
-		return false // What is cancelled stays so, even too late; what is being stopped is brought back afterwards.
-	}
-	return true
+	// It is too late, or the edit is read and mended first.
+	return t.order.DeletionTimestamp == nil && state.ObservedGeneration == t.order.Generation && state.Stalled == nil
 }
 
-// rerunCauses are the steps of which people want something else than what there is, and why.
-func (t *turn) rerunCauses(steps []v1alpha1.StepStatus, finished bool) map[string]v1alpha1.RewindReason {
-	causes, over := map[string]v1alpha1.RewindReason{}, mainOver(steps)
+// rerunCauses are the steps of which people want something else than what there is, and why. Of an order that is being ended
+// nothing is rewound, even if it was too late to cancel it, but that a step of finally was changed; once the deadline has
+// brought it to its end, it is brought back.
+func (t *turn) rerunCauses(steps []v1alpha1.StepStatus, state *v1alpha1.OrderState) map[string]v1alpha1.RewindReason {
+	causes, over, finished := map[string]v1alpha1.RewindReason{}, mainOver(steps), state.Outcome != ""
+	ending := t.order.Spec.Cancel || state.Cancelled || state.Expired && !finished
 	asked := make(map[string]int64, len(t.order.Spec.Rewinds))
 	for _, request := range t.order.Spec.Rewinds {
 		asked[request.Step] = request.ToEpoch
@@ -62,7 +60,8 @@ func (t *turn) rerunCauses(steps []v1alpha1.StepStatus, finished bool) map[strin
 		step := &steps[i]
 		switch n := t.graph.node(step.Name); {
 		case step.Phase == v1alpha1.StepPending || step.Removed || n == nil:
-		case asked[step.Name] > max(step.Epoch, 0):
+		case ending && !(n.finally && step.Outdated):
+		case asked[step.Name] > max(step.Epoch, 0) && !ending:
 			causes[step.Name] = v1alpha1.RewindRequested
 		case (step.Outdated || n.finally && !over) && !finished: // Finally comes after steps that were added, too.
 			causes[step.Name] = v1alpha1.RewindSpecChanged

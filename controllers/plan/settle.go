@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -113,7 +114,7 @@ func checked(end *steppod.End) *steppod.End {
 	if end.Verdict != steppod.Succeeded {
 		return end
 	}
-	if _, is := expression.Results(end.Output); !is || inStatus(end.Output) != "" {
+	if _, is := expression.Results(cmp.Or(end.Whole, end.Output)); !is || end.Whole == "" && inStatus(end.Output) != "" {
 		return end
 	}
 	return with(end, &steppod.End{

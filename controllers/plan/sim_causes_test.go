@@ -19,6 +19,9 @@ func (l *laws) explained(c *cluster) {
 		return
 	}
 	l.placed(c)
+	if o.Spec.Cancel && o.Generation == o.Status.ObservedGeneration && slices.Contains(restful, readyReason(o)) {
+		l.breach("the order is to be cancelled, and it is held: %s", encode(o.Status))
+	}
 	for i := range o.Status.Steps {
 		step := &o.Status.Steps[i]
 		switch step.Phase {
@@ -56,14 +59,24 @@ func (l *laws) startExplained(c *cluster, step *v1alpha1.StepStatus) {
 	}
 }
 
+// restful are the reasons for which an order waits until people let it go on, and ending those for which it only ends.
+var (
+	restful = []string{v1alpha1.ReasonSuspended, v1alpha1.ReasonQueued, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonTooLarge}
+	ending  = []string{v1alpha1.ReasonCancelling, v1alpha1.ReasonDeadlineExceeded}
+)
+
 // held says whether what keeps the whole order from going on is told.
 func (l *laws) held(o *v1alpha1.WorkOrder) bool {
+	return o.Status.Message != "" && slices.Contains(slices.Concat(restful, ending), readyReason(o))
+}
+
+// readyReason is why an order is not ready, if it says more than that.
+func readyReason(o *v1alpha1.WorkOrder) string {
 	ready := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
-	told := ready != nil && ready.Message != "" && o.Status.Message != ""
-	return told && slices.Contains([]string{
-		v1alpha1.ReasonSuspended, v1alpha1.ReasonQueued, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonTooLarge, v1alpha1.ReasonCancelling,
-		v1alpha1.ReasonDeadlineExceeded,
-	}, ready.Reason)
+	if ready == nil || ready.Message == "" {
+		return ""
+	}
+	return ready.Reason
 }
 
 // pendingExplained says whether there is a cause for which a step has not started, and people can see it.

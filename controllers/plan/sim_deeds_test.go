@@ -37,6 +37,14 @@ var deeds = []func(*simulation, dice){
 	func(s *simulation, _ dice) {
 		s.edit(func(o *v1alpha1.WorkOrder) { o.Spec.Steps = o.Spec.Steps[:max(1, len(o.Spec.Steps)-1)] })
 	},
+	func(s *simulation, roll dice) {
+		s.edit(func(o *v1alpha1.WorkOrder) {
+			o.Spec.Cancel = true
+			if removeStep(o, roll); roll("insert too", 2) == 1 {
+				insertStep(o, roll)
+			}
+		})
+	},
 	func(s *simulation, _ dice) { s.edit(func(o *v1alpha1.WorkOrder) { slices.Reverse(o.Spec.Steps) }) },
 	func(s *simulation, roll dice) { s.edit(func(o *v1alpha1.WorkOrder) { insertStep(o, roll) }) },
 	func(s *simulation, roll dice) { s.edit(func(o *v1alpha1.WorkOrder) { removeStep(o, roll) }) },
@@ -68,7 +76,13 @@ var deeds = []func(*simulation, dice){
 
 // editStep changes what a step does, whether it has started or not.
 func editStep(o *v1alpha1.WorkOrder, roll dice) {
-	step := &o.Spec.Steps[roll("which", len(o.Spec.Steps))]
+	which := roll("which", len(o.Spec.Steps)+len(o.Spec.Finally))
+	var step *v1alpha1.Step
+	if which < len(o.Spec.Steps) {
+		step = &o.Spec.Steps[which]
+	} else {
+		step = &o.Spec.Finally[which-len(o.Spec.Steps)]
+	}
 	switch {
 	case step.Wait != nil:
 		step.Wait.Seconds = int64(roll("wait", 20))
@@ -129,6 +143,7 @@ func mend(o *v1alpha1.WorkOrder) {
 	if plan.Validate(&o.Spec) == nil {
 		return
 	}
+	o.Spec.Steps = o.Spec.Steps[:min(len(o.Spec.Steps), 256)]
 	o.Spec.Strategy = ""
 	o.Spec.Parallelism, o.Spec.Rewinds = nil, nil
 	for _, list := range [][]v1alpha1.Step{o.Spec.Steps, o.Spec.Finally} {

@@ -166,11 +166,12 @@ func randomStep(name string, roll dice) v1alpha1.Step {
 	return step
 }
 
-// outputs are what steps write that succeed: text, and objects that conditions look into, of which two are long, and one too
+// outputs are what steps write that succeed: text, and objects that conditions look into, of which some are long, and two too
 // long to be kept.
 var outputs = []string{
 	"fine <b>&\x1b[31m \xff", "", `{"errors": 0}`, `{"errors": 2, "plan": "$(HOME) costs $$5"}`, `["errors"]`, `{"errors": "none"}`,
 	strings.Repeat("long $", 400), `{"errors": 1` + strings.Repeat(" ", 2000) + `}`, `{"errors": 1, "log": "` + strings.Repeat("x", 1000) + `"}`,
+	`{"errors": 1, "page": "` + strings.Repeat("<", 800) + `"}`,
 }
 
 func randomBehaviour(roll dice) behaviour {

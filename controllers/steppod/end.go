@@ -34,6 +34,8 @@ type End struct {
 	Message string
 	// Output is the container's termination message, cleaned; on failure the last lines of its log.
 	Output string
+	// Whole is the termination message, cleaned, if Output is but its beginning.
+	Whole string
 	// ExitCode is the container's, nil if it never ran.
 	ExitCode *int32
 	// Finished is when the container ended by the node's clock; zero if that is not known.
@@ -83,7 +85,10 @@ func finish(pod *corev1.Pod, e End) *End {
 	if s := state(pod); s != nil && s.Terminated != nil {
 		t := s.Terminated
 		// The kubelet keeps the end of a long message, and may begin it in the middle of a character.
-		e.Output = Cut(strings.TrimLeft(Clean(t.Message), "\uFFFD"), MaxOutput)
+		said := strings.TrimLeft(Clean(t.Message), "\uFFFD")
+		if e.Output = Cut(said, MaxOutput); e.Output != said {
+			e.Whole = said
+		}
 		if !t.FinishedAt.IsZero() {
 			e.Finished = t.FinishedAt.Time
 		}

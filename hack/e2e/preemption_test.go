@@ -15,7 +15,7 @@ import (
 )
 
 // For the time of this spec there is hardly any room on the node, so it runs beside no other.
-var _ = Describe("A step's Pod that makes room for one of higher priority", Serial, func() {
+var _ = Describe("A step's Pod that makes room for one of higher priority", func() {
 	It("is interrupted, and runs again, as the same attempt, when there is room again", func(ctx SpecContext) {
 		ownCluster()
 		most, spec := mostRoom(ctx), hanging()

@@ -50,7 +50,7 @@ type trip struct {
 	spec  func() v1alpha1.WorkOrderSpec
 	// before is run first, and makes another order, if there is to be one.
 	before func(ctx context.Context, l *lane) (*v1alpha1.WorkOrder, error)
-	// meanwhile is run when the order is made, and returns when all is done that people do.
+	// meanwhile is run when the order is made, and returns when all is done that people do. Before is nil if there is none.
 	meanwhile func(ctx context.Context, l *lane, order, before *v1alpha1.WorkOrder) error
 	// end is how it ends.
 	end v1alpha1.WorkOrderPhase
@@ -76,18 +76,17 @@ type calm struct {
 // travel makes the trip with that script, and says which laws were broken.
 func (t *trip) travel(ctx context.Context, l *lane, script proxy.Script) (laws.Record, []string) {
 	l.proxy().Begin(nil)
-	var orders []*v1alpha1.WorkOrder
+	var before *v1alpha1.WorkOrder
 	if t.before != nil {
-		before, err := t.before(ctx, l)
-		if err != nil {
+		var err error
+		if before, err = t.before(ctx, l); err != nil {
 			return laws.Record{Order: &v1alpha1.WorkOrder{}}, []string{err.Error()}
 		}
-		orders = append(orders, before)
 	}
 	l.proxy().Begin(script)
 	order, err := l.submit(ctx, t.spec())
-	if orders = append(orders, order); err == nil && t.meanwhile != nil {
-		err = t.meanwhile(ctx, l, order, orders[0])
+	if err == nil && t.meanwhile != nil {
+		err = t.meanwhile(ctx, l, order, before)
 	}
 	if err != nil {
 		record, unread := l.recordOf(ctx, order)
@@ -95,6 +94,10 @@ func (t *trip) travel(ctx context.Context, l *lane, script proxy.Script) (laws.R
 			record.Order = order
 		}
 		return record, []string{err.Error()}
+	}
+	orders := []*v1alpha1.WorkOrder{order}
+	if before != nil {
+		orders = append(orders, before)
 	}
 	violations := append(l.finish(ctx, orders...), l.strays(orders...)...)
 	if script != nil && len(struck(l.proxy().Calls())) == 0 {

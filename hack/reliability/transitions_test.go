@@ -111,12 +111,16 @@ func (t transition) play(ctx context.Context, l *lane, all map[string]v1alpha1.W
 	if err == nil {
 		err = l.comesTo(ctx, order, t.after)
 	}
+	before := order.DeepCopy()
 	if err == nil {
 		err = edit(ctx, l, order, func(spec *v1alpha1.WorkOrderSpec) { *spec = *to.DeepCopy() })
 	}
 	// A workspace is what cannot be changed; the order goes on as it was.
 	refused := apierrors.IsInvalid(err) && !equality.Semantic.DeepEqual(from.Workspace, to.Workspace)
-	if err != nil && !refused {
+	switch {
+	case refused:
+		order = before
+	case err != nil:
 		return append(violations, err.Error())
 	}
 	newest, err := l.settles(ctx, order)

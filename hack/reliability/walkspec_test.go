@@ -65,8 +65,8 @@ func drawStep(random *rand.Rand, spec *v1alpha1.WorkOrderSpec) v1alpha1.Step {
 	if len(before) > 0 {
 		ask(random, &drawn, before[random.IntN(len(before))].Name)
 	}
-	if random.IntN(8) == 0 {
-		seconds := int64(1 + random.IntN(600))
+	if drawn.Run != nil && random.IntN(8) == 0 {
+		seconds := int64(2 + random.IntN(600))
 		drawn.TimeoutSeconds = &seconds
 	}
 	return drawn
@@ -87,7 +87,7 @@ func ask(random *rand.Rand, step *v1alpha1.Step, before string) {
 func redraw(random *rand.Rand, spec *v1alpha1.WorkOrderSpec) string {
 	n := random.IntN(len(spec.Steps))
 	chosen := &spec.Steps[n]
-	switch random.IntN(9) {
+	switch random.IntN(10) {
 	case 0, 1:
 		if chosen.Run == nil {
 			chosen.Wait = &v1alpha1.Wait{Seconds: int64(random.IntN(2))}
@@ -113,6 +113,11 @@ func redraw(random *rand.Rand, spec *v1alpha1.WorkOrderSpec) string {
 	case 7:
 		chosen.When = oneOf(random, "", `steps["nobody"].output == ""`, "1 +", "true", "false")
 		return chosen.Name + " when " + chosen.When
+	case 8:
+		for i := range spec.Finally {
+			spec.Finally[i].Run.Args = append(slices.Clone(spec.Finally[i].Run.Args), fmt.Sprintf("--output=new%d", random.IntN(99)))
+		}
+		return "finally says something else"
 	}
 	if spec.Strategy == v1alpha1.StrategyGraph {
 		chosen.DependsOn = append(slices.Clone(chosen.DependsOn), "nobody")

@@ -129,7 +129,7 @@ func (s *step) begun(before, after *v1alpha1.WorkOrder, name string) {
 	if other := waitsFor(after, name); other != "" {
 		s.breach("I4: %s is Running while %s is not done", name, other)
 	}
-	if !after.Status.Cancelled && !after.Status.Expired && runsAgain(after)[name] {
+	if !after.Status.Cancelled && !after.Status.Expired && !after.Spec.Cancel && runsAgain(after)[name] {
 		s.breach("I4: %s is Running while it, or what it needs, is about to run again", name)
 	}
 	most := after.Spec.Parallelism

@@ -31,7 +31,7 @@ type Edited struct {
 }
 
 // Wrong says in what the order is not as it has to be: as it was, if it had finished; else as a new order of the last
-// spec, or told that it cannot run. One that was being ended when it was edited comes to that end.
+// spec, or told that it cannot run. One that is cancelled, or was being ended, comes to that end.
 func (e *Edited) Wrong() (wrong []string) {
 	before, after := Outline(e.Before), Outline(e.After)
 	stalled := plan.StateOf(e.After).Stalled
@@ -40,9 +40,14 @@ func (e *Edited) Wrong() (wrong []string) {
 		if after != before {
 			wrong = append(wrong, fmt.Sprintf("it had finished as %s, and is %s", before, after))
 		}
-	case e.Before.Cancelled:
-		if e.After.Phase != v1alpha1.WorkOrderCancelled {
-			wrong = append(wrong, "it had been cancelled, and is "+after)
+	case e.Before.Cancelled, e.To.Cancel:
+		if e.After.Phase != v1alpha1.WorkOrderCancelled && !over(e.Before) {
+			wrong = append(wrong, "it was cancelled, and is "+after)
+		}
+		for _, step := range e.After.Steps {
+			if !step.Finally && step.Phase == v1alpha1.StepSucceeded && !e.kept(&step) {
+				wrong = append(wrong, fmt.Sprintf("it was cancelled, and then %s started: %s", step.Name, after))
+			}
 		}
 	case e.ending():
 		if e.After.Phase != v1alpha1.WorkOrderFailed && !e.asNew() {
@@ -110,6 +115,13 @@ func done(step *v1alpha1.StepStatus) bool {
 // unreached says whether an order ended before it came to that step.
 func unreached(step *v1alpha1.StepStatus) bool {
 	return step.Phase == v1alpha1.StepCancelled || step.Phase == v1alpha1.StepBlocked
+}
+
+// over says whether all steps but those of finally had ended.
+func over(status *v1alpha1.WorkOrderStatus) bool {
+	return len(status.Steps) > 0 && !slices.ContainsFunc(status.Steps, func(step v1alpha1.StepStatus) bool {
+		return !step.Finally && slices.Contains([]v1alpha1.StepPhase{v1alpha1.StepPending, v1alpha1.StepRunning, v1alpha1.StepBackoff}, step.Phase)
+	})
 }
 
 // kept says whether a step is in the epoch in which it was before the edit.

@@ -17,8 +17,8 @@ const (
 	Long      = "long"       // It runs until it is stopped.
 )
 
-// Deadline is the activeDeadlineSeconds of a spec that has one: long enough for all steps but Long.
-const Deadline = 20
+// deadline is the activeDeadlineSeconds of a spec that has one: long enough for all steps but Long.
+const deadline = 20
 
 // run is a step that runs a container.
 func run(name string, needs ...string) v1alpha1.Step {
@@ -56,6 +56,11 @@ func with(spec v1alpha1.WorkOrderSpec, change func(*v1alpha1.WorkOrderSpec)) v1a
 
 func rewinds(spec v1alpha1.WorkOrderSpec, requests ...v1alpha1.RewindRequest) v1alpha1.WorkOrderSpec {
 	spec.Rewinds = requests
+	return spec
+}
+
+func cancelled(spec v1alpha1.WorkOrderSpec) v1alpha1.WorkOrderSpec {
+	spec.Cancel = true
 	return spec
 }
 
@@ -124,30 +129,36 @@ func handled() map[string]v1alpha1.WorkOrderSpec {
 		return v1alpha1.RewindRequest{Step: step, ToEpoch: epoch}
 	}
 	return map[string]v1alpha1.WorkOrderSpec{
-		"held":                     with(three(), func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }),
-		"held diamond":             with(graph(diamond()...), func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }),
-		"cancelled":                with(finally(three(), run("f")), func(s *v1alpha1.WorkOrderSpec) { s.Cancel = true }),
-		"cancelled diamond":        with(graph(diamond()...), func(s *v1alpha1.WorkOrderSpec) { s.Cancel = true }),
-		"the first once more":      rewinds(three(), again("a", 2)),
-		"a branch once more":       rewinds(graph(diamond()...), again("b", 3), again("d", 2)),
-		"the failed one once more": rewinds(sequence(run("a"), run(Fails), run("c")), again(Fails, 2)),
-		"finally once more":        rewinds(finally(sequence(run("a"), run("b")), run("f")), again("f", 2)),
-		"held and once more":       with(rewinds(three(), again("b", 2)), func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }),
+		"held":                      with(three(), func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }),
+		"held diamond":              with(graph(diamond()...), func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }),
+		"cancelled":                 cancelled(finally(three(), run("f"))),
+		"cancelled diamond":         cancelled(graph(diamond()...)),
+		"held with finally":         with(finally(sequence(run("a"), run("b")), run("f")), func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }),
+		"cancelled with finally":    cancelled(finally(sequence(run("a"), run("b")), run("f"))),
+		"cancelled, one less":       cancelled(finally(sequence(run("a")), run("f"))),
+		"cancelled, finally new":    cancelled(finally(sequence(run("a"), run("b")), image(run("f"), "registry/agent:2"))),
+		"cancelled, a branch freed": cancelled(finally(graph(run("a"), run("b"), run("c", "a")), run("f"))),
+		"the first once more":       rewinds(three(), again("a", 2)),
+		"a branch once more":        rewinds(graph(diamond()...), again("b", 3), again("d", 2)),
+		"the failed one once more":  rewinds(sequence(run("a"), run(Fails), run("c")), again(Fails, 2)),
+		"finally once more":         rewinds(finally(sequence(run("a"), run("b")), run("f")), again("f", 2)),
+		"held and once more":        with(rewinds(three(), again("b", 2)), func(s *v1alpha1.WorkOrderSpec) { s.Suspend = true }),
 	}
 }
 
 // ended are specs of which not every step succeeds.
 func ended() map[string]v1alpha1.WorkOrderSpec {
 	return map[string]v1alpha1.WorkOrderSpec{
-		"fails":             sequence(run("a"), run(Fails), run("c")),
-		"a branch fails":    graph(run("a"), run(Fails), run("b", Fails), run("c", "a")),
-		"finally fails":     finally(sequence(run("a")), run(Fails)),
-		"fails fast":        with(narrow(graph(run(Fails), run("a"), run("c", "a"))), func(s *v1alpha1.WorkOrderSpec) { s.FailFast = true }),
-		"fails in spite":    retries(sequence(run("a"), run(Fails)), 2, 0),
-		"retried":           retries(sequence(run("a"), run(FailsOnce), run("c")), 1, 2),
-		"not to be retried": with(retries(sequence(run("a"), run(Fails)), 3, 0), func(s *v1alpha1.WorkOrderSpec) { s.Retry.NonRetryableExitCodes = []int32{1} }),
+		"fails":                        sequence(run("a"), run(Fails), run("c")),
+		"a branch fails":               graph(run("a"), run(Fails), run("b", Fails), run("c", "a")),
+		"a branch fails, then finally": finally(graph(run("a"), run(Fails), run("b", Fails), run("c", "a")), run("f")),
+		"finally fails":                finally(sequence(run("a")), run(Fails)),
+		"fails fast":                   with(narrow(graph(run(Fails), run("a"), run("c", "a"))), func(s *v1alpha1.WorkOrderSpec) { s.FailFast = true }),
+		"fails in spite":               retries(sequence(run("a"), run(Fails)), 2, 0),
+		"retried":                      retries(sequence(run("a"), run(FailsOnce), run("c")), 1, 2),
+		"not to be retried":            with(retries(sequence(run("a"), run(Fails)), 3, 0), func(s *v1alpha1.WorkOrderSpec) { s.Retry.NonRetryableExitCodes = []int32{1} }),
 		"too late": with(finally(sequence(run("a"), run(Long), run("c")), run("f")), func(s *v1alpha1.WorkOrderSpec) {
-			seconds := int64(Deadline)
+			seconds := int64(deadline)
 			s.ActiveDeadlineSeconds = &seconds
 		}),
 	}
