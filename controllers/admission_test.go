@@ -32,6 +32,9 @@ var _ = Describe("The API server", func() {
 		Entry("both run and wait", `{steps: [{name: a, run: {image: i}, wait: {seconds: 1}}]}`, "set either run (a container) or wait (a pause)"),
 		Entry("an unknown kind of step", `{steps: [{name: a, script: {}}]}`, `unknown field "spec.steps[0].script"`),
 		Entry("a wait with a timeout", `{steps: [{name: a, wait: {seconds: 1}, timeoutSeconds: 5}]}`, "a wait ends by itself"),
+		Entry("more dependencies than a step may have", `{strategy: Graph, steps: [{name: a, dependsOn: [`+numbered(17, "n%d")+`], wait: {seconds: 1}}]}`, "spec.steps[0].dependsOn: Too many: 17: must have at most 16 items"),
+		Entry("more inputs than a step may have", `{steps: [{name: a, inputs: [`+numbered(17, "n%d")+`], wait: {seconds: 1}}]}`, "spec.steps[0].inputs: Too many: 17: must have at most 16 items"),
+		Entry("more of finally than there may be", `{steps: [{name: a, wait: {seconds: 1}}], finally: [`+numbered(17, "{name: n%d, wait: {seconds: 1}}")+`]}`, "spec.finally: Too many: 17: must have at most 16 items"),
 		Entry("a negative wait", `{steps: [{name: a, wait: {seconds: -1}}]}`, "should be greater than or equal to 0"),
 		Entry("a name that is no label", `{steps: [{name: A_b, wait: {seconds: 1}}]}`, "spec.steps[0].name in body should match"),
 		Entry("a name too long", `{steps: [{name: `+strings.Repeat("a", 41)+`, wait: {seconds: 1}}]}`, "Too long: may not be more than 40"),
@@ -157,9 +160,14 @@ func whole(part string) string {
 }
 
 func tenThousandSteps() string {
-	var steps strings.Builder
-	for i := range 10_000 {
-		fmt.Fprintf(&steps, "{name: s%d, wait: {seconds: 0}},", i)
+	return "{steps: [" + numbered(10_000, "{name: s%d, wait: {seconds: 0}}") + "]}"
+}
+
+// numbered is a list of so many things of that format.
+func numbered(n int, format string) string {
+	things := make([]string, n)
+	for i := range things {
+		things[i] = fmt.Sprintf(format, i)
 	}
-	return "{steps: [" + steps.String() + "]}"
+	return strings.Join(things, ", ")
 }

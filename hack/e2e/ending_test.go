@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"os"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -63,6 +64,26 @@ var _ = Describe("The end of an order", func() {
 		order := submit(ctx, newNamespace(ctx, nil), "declined", spec)
 		expectPhase(ctx, order, v1alpha1.WorkOrderFailed)
 		Expect(ended(order)).To(Equal([]string{"only/1 Failed"}))
+	})
+
+	It("for a step that fails comes after its retries, with a pause that grows and has a limit", func(ctx SpecContext) {
+		order := run(ctx, v1alpha1.WorkOrderSpec{
+			Retry: &v1alpha1.Retry{Limit: pointer(int32(3)), Backoff: &v1alpha1.Backoff{
+				InitialSeconds: pointer(int32(1)), Factor: pointer(int32(3)), MaxSeconds: pointer(int32(4)),
+			}},
+			Steps: []v1alpha1.Step{step("only", "--duration=0s", "--fail-epochs=9")},
+		}, v1alpha1.WorkOrderFailed)
+		Expect(ended(order)).To(Equal([]string{"only/4 Failed"}))
+		var pauses []time.Duration
+		events := logOf(ctx, Default, order).Events
+		for i, event := range events[1:] {
+			if event.Spec.Type == v1alpha1.EventRewound {
+				pauses = append(pauses, event.Spec.Time.Sub(events[i].Spec.Time.Time))
+			}
+		}
+		// Each begins when its failure is written down, and is up to a tenth longer; times are in whole seconds.
+		Expect(pauses).To(HaveExactElements(
+			BeNumerically(">=", time.Second), BeNumerically(">=", 3*time.Second), And(BeNumerically(">=", 4*time.Second), BeNumerically("<", 9*time.Second))))
 	})
 
 	It("is followed by its deletion when its time to live is over", func(ctx SpecContext) {

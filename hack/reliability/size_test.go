@@ -22,6 +22,7 @@ import (
 // The limits that users are told, and etcd's own on one request.
 const (
 	mostSteps     = 256
+	mostFinally   = 16
 	mostSpecBytes = 256 << 10
 	mostOfEtcd    = 3 << 19
 
@@ -30,14 +31,18 @@ const (
 )
 
 // big is a spec of so many steps, with the longest names, each of which says as much as can be kept, and the first few
-// of which fail some times. It is filled up to the largest size that a spec may have.
+// of which fail some times, and of as many of finally as there may be. It is filled up to the largest size that a spec may have.
 func big(steps, failing, times int) v1alpha1.WorkOrderSpec {
 	spec := v1alpha1.WorkOrderSpec{Retry: atOnce(int32(times))}
-	for i := range steps {
+	for i := range steps + mostFinally {
 		s := step(fmt.Sprintf("s%s-%03d", strings.Repeat("n", 35), i), "--fill=4096")
 		s.Agent = strings.Repeat("a", 63)
 		if i < failing {
 			s.Run.Args = append(s.Run.Args, fmt.Sprintf("--fail-epochs=%d", times))
+		}
+		if i >= steps {
+			spec.Finally = append(spec.Finally, s)
+			continue
 		}
 		spec.Steps = append(spec.Steps, s)
 	}
@@ -91,7 +96,7 @@ func atItsFullest(r *row, steps, failing, times int) func(context.Context, *lane
 		if got := size(order.Spec); got != mostSpecBytes {
 			return []string{fmt.Sprintf("the spec has %d bytes, not %d: the case shows nothing", got, mostSpecBytes)}
 		}
-		events := 1 + 2*failing*times + steps // Of which the last is that of the last step.
+		events := 1 + 2*failing*times + steps + mostFinally // Of which the last is that of the last step.
 		l.proxy().Begin(proxy.At("create progressevents", events, proxy.Answer(http.StatusForbidden)))
 		if err := l.cluster.Create(ctx, order); err != nil {
 			return []string{err.Error()}

@@ -83,16 +83,21 @@ func runsAgain(order *v1alpha1.WorkOrder) map[string]bool {
 }
 
 // isAskedToRunAgain says whether a step that has been decided on is to be decided on again: it was edited, or is back, or a
-// rewind is asked for; or it is of finally, and there is more to be done before it.
+// rewind is asked for; or it is of finally, and there is more to be done before it. In an order that is to be cancelled only what
+// of finally was edited is.
 func isAskedToRunAgain(order *v1alpha1.WorkOrder, name string) bool {
 	entry := entryOf(&order.Status, name)
 	if entry == nil || entry.Phase == v1alpha1.StepPending {
 		return false
 	}
-	if _, finally := needsOf(&order.Spec, name); finally && order.Status.CompletionTime == nil && !mainOver(order) {
+	_, finally := needsOf(&order.Spec, name)
+	edited := entry.SpecHash != "" && entry.SpecHash != digestOf(&order.Spec, name)
+	switch {
+	case order.Spec.Cancel:
+		return finally && (edited || entry.Outdated)
+	case finally && order.Status.CompletionTime == nil && !mainOver(order):
 		return true
 	}
-	edited := entry.SpecHash != "" && entry.SpecHash != digestOf(&order.Spec, name)
 	return edited || entry.Removed || entry.Outdated || requested(&order.Spec, name) > entry.Epoch
 }
 
@@ -129,7 +134,7 @@ func (s *step) begun(before, after *v1alpha1.WorkOrder, name string) {
 	if other := waitsFor(after, name); other != "" {
 		s.breach("I4: %s is Running while %s is not done", name, other)
 	}
-	if !after.Status.Cancelled && !after.Status.Expired && !after.Spec.Cancel && runsAgain(after)[name] {
+	if !after.Status.Cancelled && !after.Status.Expired && runsAgain(after)[name] {
 		s.breach("I4: %s is Running while it, or what it needs, is about to run again", name)
 	}
 	most := after.Spec.Parallelism

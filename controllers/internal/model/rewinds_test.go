@@ -26,7 +26,7 @@ func (s *step) advanced(before, after *v1alpha1.WorkOrder, was, is *v1alpha1.Ste
 	}
 	// An order that its deadline has ended is brought back whole.
 	broughtBack := before.Status.Expired && before.Status.CompletionTime != nil
-	if was.Phase != v1alpha1.StepBackoff && (before.Status.Cancelled || !broughtBack && !runsAgain(before)[is.Name]) {
+	if was.Phase != v1alpha1.StepBackoff && (before.Status.Cancelled && !is.Finally || !broughtBack && !runsAgain(before)[is.Name]) {
 		s.breach("I3: %s starts epoch %d although it is %s", is.Name, is.Epoch, was.Phase)
 	}
 	if e != nil && !listed {
