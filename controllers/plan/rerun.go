@@ -46,28 +46,41 @@ func (t *turn) mayRerun(state *v1alpha1.OrderState) bool {
 	return t.order.DeletionTimestamp == nil && state.ObservedGeneration == t.order.Generation && state.Stalled == nil
 }
 
-// rerunCauses are the steps of which people want something else than what there is, and why. Of an order that is being ended
-// nothing is rewound, even if it was too late to cancel it, but that a step of finally was changed; once the deadline has
-// brought it to its end, it is brought back.
+// rerunCauses are the steps of which people want something else than what there is, and why.
 func (t *turn) rerunCauses(steps []v1alpha1.StepStatus, state *v1alpha1.OrderState) map[string]v1alpha1.RewindReason {
-	causes, over, finished := map[string]v1alpha1.RewindReason{}, mainOver(steps), state.Outcome != ""
-	ending := t.order.Spec.Cancel || state.Cancelled || state.Expired && !finished
+	causes, over := map[string]v1alpha1.RewindReason{}, mainOver(steps)
 	asked := make(map[string]int64, len(t.order.Spec.Rewinds))
 	for _, request := range t.order.Spec.Rewinds {
 		asked[request.Step] = request.ToEpoch
 	}
 	for i := range steps {
 		step := &steps[i]
-		switch n := t.graph.node(step.Name); {
-		case step.Phase == v1alpha1.StepPending || step.Removed || n == nil:
-		case ending && !(n.finally && step.Outdated):
-		case asked[step.Name] > max(step.Epoch, 0) && !ending:
-			causes[step.Name] = v1alpha1.RewindRequested
-		case (step.Outdated || n.finally && !over) && !finished: // Finally comes after steps that were added, too.
-			causes[step.Name] = v1alpha1.RewindSpecChanged
+		n, pending := t.graph.node(step.Name), step.Phase == v1alpha1.StepPending
+		if pending || step.Removed || n == nil {
+			continue
+		}
+		if cause := t.rerunCause(step, n.finally, n.finally && !over, asked[step.Name], state); cause != "" {
+			causes[step.Name] = cause
 		}
 	}
 	return causes
+}
+
+// rerunCause is why a step that has been decided on is to be decided on again; empty if it is not. A step of finally is early
+// if something that it comes after was added. Of an order that is being ended, even one that it was too late to cancel, nothing
+// is rewound, but that a step of finally was changed; once the deadline has brought it to its end, it is brought back.
+func (t *turn) rerunCause(step *v1alpha1.StepStatus, finally, early bool, asked int64, state *v1alpha1.OrderState) v1alpha1.RewindReason {
+	finished := state.Outcome != ""
+	ending := t.order.Spec.Cancel || state.Cancelled || state.Expired && !finished
+	switch {
+	case ending && (!finally || !step.Outdated):
+		return ""
+	case asked > max(step.Epoch, 0) && !ending:
+		return v1alpha1.RewindRequested
+	case (step.Outdated || early) && !finished:
+		return v1alpha1.RewindSpecChanged
+	}
+	return ""
 }
 
 // requested says whether any of it was asked for in spec.rewinds.

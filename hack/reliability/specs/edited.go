@@ -41,14 +41,7 @@ func (e *Edited) Wrong() (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("it had finished as %s, and is %s", before, after))
 		}
 	case e.Before.Cancelled, e.To.Cancel:
-		if e.After.Phase != v1alpha1.WorkOrderCancelled && !over(e.Before) {
-			wrong = append(wrong, "it was cancelled, and is "+after)
-		}
-		for _, step := range e.After.Steps {
-			if !step.Finally && step.Phase == v1alpha1.StepSucceeded && !e.kept(&step) {
-				wrong = append(wrong, fmt.Sprintf("it was cancelled, and then %s started: %s", step.Name, after))
-			}
-		}
+		wrong = e.uncancelled()
 	case e.ending():
 		if e.After.Phase != v1alpha1.WorkOrderFailed && !e.asNew() {
 			wrong = append(wrong, "its deadline had been over, and it is "+after)
@@ -61,6 +54,21 @@ func (e *Edited) Wrong() (wrong []string) {
 		wrong = append(wrong, "it is told that it cannot run: "+e.After.Message)
 	case !e.asNew():
 		wrong = append(wrong, fmt.Sprintf("it is %s, and a new one is %s", after, Outline(e.Fresh)))
+	}
+	return wrong
+}
+
+// uncancelled says in what a cancelled order is as if it were not: it ends in another way, though it was not too late, or
+// something but finally started.
+func (e *Edited) uncancelled() (wrong []string) {
+	after := Outline(e.After)
+	if e.After.Phase != v1alpha1.WorkOrderCancelled && !over(e.Before) {
+		wrong = append(wrong, "it was cancelled, and is "+after)
+	}
+	for _, step := range e.After.Steps {
+		if !step.Finally && step.Phase == v1alpha1.StepSucceeded && !e.kept(&step) {
+			wrong = append(wrong, fmt.Sprintf("it was cancelled, and then %s started: %s", step.Name, after))
+		}
 	}
 	return wrong
 }
