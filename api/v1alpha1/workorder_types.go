@@ -272,7 +272,7 @@ type Step struct {
 	// +kubebuilder:validation:items:MaxLength=40
 	DependsOn []string `json:"dependsOn,omitempty"`
 
-	// inputs are the steps, at most 16, whose outputs this one gets: that of "find-plan" as STEP_FIND_PLAN_OUTPUT. It must come after them. Unset means those that it depends on; in a Sequence, the one before.
+	// inputs are the steps, at most 16, whose outputs this one gets: that of "find-plan" as STEP_FIND_PLAN_OUTPUT. It must come after them. Unset means those that it depends on; in a Sequence, the one before; of finally, none.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16

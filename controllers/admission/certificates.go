@@ -31,14 +31,16 @@ const (
 )
 
 // lifetimes are how long things are valid. An authority is renewed when it could sign only two more certificates one
-// after the other, and a certificate when a third of its life is left. So the next authority is known everywhere before
-// it signs anything, and no certificate outlives the authority that signed it.
+// after the other, and a certificate when a third of its life is left, but not by an authority that has not been there for a
+// quarter of such a life. So the next authority is known everywhere before it signs anything, and no certificate outlives the
+// authority that signed it.
 type lifetimes struct{ authority, certificate time.Duration }
 
 var usualLifetimes = lifetimes{authority: 2 * 365 * 24 * time.Hour, certificate: 90 * 24 * time.Hour}
 
 func (l lifetimes) renewAuthority() time.Duration   { return 2 * l.certificate }
 func (l lifetimes) renewCertificate() time.Duration { return l.certificate / 3 }
+func (l lifetimes) introduction() time.Duration     { return l.certificate / 4 }
 
 // issuer makes certificates for one name.
 type issuer struct {
@@ -71,7 +73,8 @@ func (i *issuer) renewed(data map[string][]byte, now time.Time) (map[string][]by
 		data[authorities] = append(made.CertPEM, stillValid(data[authorities], now)...)
 		data[authorityKey] = made.KeyPEM
 	}
-	if !i.serves(data, now.Add(i.renewCertificate())) {
+	due := !i.serves(data, now.Add(i.renewCertificate())) && !now.Before(i.introduced(data))
+	if due || !i.serves(data, now) {
 		pair, err := tls.X509KeyPair(data[authorities], data[authorityKey])
 		if err != nil {
 			return nil, fmt.Errorf("read the authority that was just found valid: %w", err)
@@ -87,6 +90,15 @@ func (i *issuer) renewed(data map[string][]byte, now time.Time) (map[string][]by
 		}
 	}
 	return data, nil
+}
+
+// introduced is when the newest authority has been there for long enough to sign something.
+func (i *issuer) introduced(data map[string][]byte) time.Time {
+	all := parsed(data[authorities])
+	if len(all) == 0 {
+		return time.Time{}
+	}
+	return all[0].NotBefore.Add(clockSkew + i.introduction())
 }
 
 // signs says whether the newest authority can still sign at that time.
@@ -113,6 +125,9 @@ func (i *issuer) pair(data map[string][]byte) (*tls.Certificate, time.Time, erro
 		return nil, time.Time{}, fmt.Errorf("read the webhook's certificate: %w", err)
 	}
 	next := pair.Leaf.NotAfter.Add(-i.renewCertificate())
+	if introduced := i.introduced(data); next.Before(introduced) {
+		next = introduced
+	}
 	if all := parsed(data[authorities]); len(all) > 0 {
 		if renewal := all[0].NotAfter.Add(-i.renewAuthority()); renewal.Before(next) {
 			next = renewal

@@ -18,7 +18,12 @@ var (
 
 func renewed(t *testing.T, data map[string][]byte, at time.Time) map[string][]byte {
 	t.Helper()
-	data, err := newIssuer(host, short).renewed(data, at)
+	return renewedBy(t, newIssuer(host, short), data, at)
+}
+
+func renewedBy(t *testing.T, i *issuer, data map[string][]byte, at time.Time) map[string][]byte {
+	t.Helper()
+	data, err := i.renewed(data, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,17 +63,27 @@ func TestCertificatesAreMadeOnceAndThenLeftAlone(t *testing.T) {
 
 // Whoever reads the Secret, or the configuration, one renewal late still trusts, and is trusted.
 func TestNothingIsServedThatIsNotTrustedSinceTheRenewalBefore(t *testing.T) {
+	for name, l := range map[string]lifetimes{
+		"an authority is due at another time than a certificate": short,
+		"both are due at once": {authority: 32 * time.Hour, certificate: 12 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) { expectTrustedOverTime(t, newIssuer(host, l)) })
+	}
+}
+
+func expectTrustedOverTime(t *testing.T, i *issuer) {
+	t.Helper()
 	now := began
-	data := renewed(t, nil, now)
+	data := renewedBy(t, i, nil, now)
 	signedBy := map[string]bool{}
 	for range 24 {
-		_, next, err := newIssuer(host, short).pair(data)
+		_, next, err := i.pair(data)
 		if err != nil || !next.After(now.Add(-time.Second)) {
 			t.Fatalf("at %s the next renewal is at %s; %v", now, next, err)
 		}
 		now = next.Add(time.Second)
 		before := data
-		data = renewed(t, data, now)
+		data = renewedBy(t, i, data, now)
 		if maps.EqualFunc(before, data, bytes.Equal) {
 			t.Fatalf("at %s nothing is renewed", now)
 		}
