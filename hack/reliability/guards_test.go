@@ -136,7 +136,7 @@ func guardsOfGraphs() []guard {
 			changes: []change{
 				{"controllers/plan/outlook.go", "return o.over", "return o.over || n.finally"},
 				// What of finally has started too early is otherwise rewound, again and again.
-				{"controllers/plan/rerun.go", "(step.Outdated || n.finally && !over) && !finished", "(step.Outdated || n.finally && !over && finished) && !finished"},
+				{"controllers/plan/rerun.go", "(step.Outdated || early) && !finished", "(step.Outdated || early && finished) && !finished"},
 			},
 		},
 		{
