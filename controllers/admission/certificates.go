@@ -31,8 +31,8 @@ const (
 )
 
 // lifetimes are how long things are valid. An authority is renewed when it could sign only two more certificates one
-// after the other, and a certificate when a third of its life is left, but not by an authority that has not been there for a
-// quarter of such a life. So the next authority is known everywhere before it signs anything, and no certificate outlives the
+// after the other, and a certificate when a third of its life is left, but not by an authority that has not been there for an
+// eighth of such a life. So the next authority is known everywhere before it signs anything, and no certificate outlives the
 // authority that signed it.
 type lifetimes struct{ authority, certificate time.Duration }
 
@@ -40,7 +40,7 @@ var usualLifetimes = lifetimes{authority: 2 * 365 * 24 * time.Hour, certificate:
 
 func (l lifetimes) renewAuthority() time.Duration   { return 2 * l.certificate }
 func (l lifetimes) renewCertificate() time.Duration { return l.certificate / 3 }
-func (l lifetimes) introduction() time.Duration     { return l.certificate / 4 }
+func (l lifetimes) introduction() time.Duration     { return l.certificate / 8 }
 
 // issuer makes certificates for one name.
 type issuer struct {

@@ -178,8 +178,8 @@ var _ = Describe("The certificates", func() {
 	It("are renewed while the webhook is at work, and never distrusted", func(ctx SpecContext) {
 		port := freePort()
 		install(ctx, port)
-		// A certificate every four seconds, an authority every twelve.
-		start(port, lifetimes{authority: 24 * time.Second, certificate: 6 * time.Second})
+		// A certificate every seven seconds, an authority every twenty.
+		start(port, lifetimes{authority: 40 * time.Second, certificate: 10 * time.Second})
 		Eventually(ctx, func() error { return ask(ctx, circle) }).Should(refused())
 		certificates, authorities := map[string]bool{}, map[string]bool{}
 		for deadline := time.Now().Add(90 * time.Second); len(certificates) < 5 || len(authorities) < 2; {

@@ -85,12 +85,14 @@ func (l *laws) pendingExplained(o *v1alpha1.WorkOrder, step *v1alpha1.StepStatus
 		return true
 	}
 	needs, finally := needsOf(&o.Spec, step.Name)
-	running := runningSteps(&o.Status)
+	before, running := allBefore(&o.Spec, step.Name), runningSteps(&o.Status)
 	for i := range o.Status.Steps {
 		other := &o.Status.Steps[i]
 		switch {
 		case slices.Contains(needs, other.Name) && !settledPhase(other.Phase), finally && !other.Finally && !settledPhase(other.Phase):
 			return true // That one is on the way, or says itself for what it waits.
+		case !finally && other.Name != step.Name && !slices.Contains(before, other.Name):
+			// It waits for nothing of that one but room.
 		case (other.Outdated || asks(o, other)) && (other.Phase == v1alpha1.StepRunning || strings.Contains(o.Status.Message, "and all that comes after run again")):
 			return true // What runs of it is being stopped, to run again with all that comes after it.
 		}
