@@ -128,9 +128,14 @@ func didSucceed(pod *corev1.Pod) bool {
 	return ranOut(pod) && end.ExitCode == 0 && inTime(pod, end)
 }
 
-// ranOut says whether a Pod whose container had started was ended by its own deadline and by nobody else.
+// ranOut says whether a Pod whose container had started was ended by its own deadline and by nobody else. Who deletes it once
+// its container has ended does not end it.
 func ranOut(pod *corev1.Pod) bool {
-	return pod.Status.Reason == "DeadlineExceeded" && terminated(pod) != nil && pod.Annotations[steppod.AnnotationStopped] == "" && pod.DeletionTimestamp == nil
+	end := terminated(pod)
+	if end == nil || pod.Status.Reason != "DeadlineExceeded" || pod.Annotations[steppod.AnnotationStopped] != "" {
+		return false
+	}
+	return pod.DeletionTimestamp == nil || end.FinishedAt.Time.Before(pod.DeletionTimestamp.Add(-time.Duration(*pod.DeletionGracePeriodSeconds)*time.Second))
 }
 
 func inTime(pod *corev1.Pod, end *corev1.ContainerStateTerminated) bool {

@@ -74,7 +74,7 @@ var _ = Describe("A hand on an order", func() {
 	It("edits params and pod: what runs goes on, and what starts later gets them", func(ctx SpecContext) {
 		order := submit(ctx, newNamespace(ctx, nil), "informed", v1alpha1.WorkOrderSpec{
 			Params: []v1alpha1.Param{{Name: "x", Value: "old"}},
-			Steps:  []v1alpha1.Step{step("first", "--duration=3s", "--output=$(PARAM_X)"), quick("second", "$(PARAM_X)")},
+			Steps:  []v1alpha1.Step{step("first", "--duration=6s", "--output=$(PARAM_X)"), quick("second", "$(PARAM_X)")},
 		})
 		running := expectRunning(ctx, order, "first")
 		edit(ctx, order, `{"spec":{"params":[{"name":"x","value":"new"}],"pod":{"labels":{"team":"blue"},"annotations":{"note":"later"}}}}`)

@@ -106,7 +106,7 @@ var _ = Describe("A rewind and an edit of an order that runs", func() {
 	It("a step that a retry has brought to the epoch asked for does not start again", func(ctx SpecContext) {
 		order, book := kept(ctx, v1alpha1.WorkOrderSpec{
 			Retry: &v1alpha1.Retry{Limit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}},
-			Steps: []v1alpha1.Step{step("shaky", "--duration=2s", "--fail-epochs=1"), step("then", "--duration=0s")},
+			Steps: []v1alpha1.Step{step("shaky", "--duration=4s", "--fail-epochs=1"), step("then", "--duration=0s")},
 		})
 		expectStep(ctx, order, "shaky", And(HaveField("Epoch", BeEquivalentTo(2)), HaveField("Phase", v1alpha1.StepRunning)))
 		edit(ctx, order, `{"spec":{"rewinds":[{"step":"shaky","toEpoch":2}]}}`)

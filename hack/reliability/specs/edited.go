@@ -66,7 +66,8 @@ func (e *Edited) uncancelled() (wrong []string) {
 		wrong = append(wrong, "it was cancelled, and is "+after)
 	}
 	for _, step := range e.After.Steps {
-		if !step.Finally && step.Phase == v1alpha1.StepSucceeded && !e.kept(&step) {
+		ran := step.Phase == v1alpha1.StepSucceeded || step.Phase == v1alpha1.StepFailed
+		if !step.Finally && ran && !e.kept(&step) {
 			wrong = append(wrong, fmt.Sprintf("it was cancelled, and then %s started: %s", step.Name, after))
 		}
 	}
