@@ -3,6 +3,7 @@
 
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
 GOLANGCI_LINT  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+KWOK           := sigs.k8s.io/kwok/cmd/kwok@v0.8.0
 
 # The cluster tool is a module of its own, and runs in its own folder: give it absolute paths.
 CLUSTER    := go -C hack/cluster run .
@@ -39,6 +40,23 @@ begin = @printf '\n== %s\n' '$@'; afterwards() { :; }; trap 'code=$$?; afterward
 again := $(MAKE) --no-print-directory
 # What this machine cannot run is skipped, but never quietly.
 skip = { echo "SKIPPED $@: $(1)"; exit 0; }
+
+# Goes on with a real node: with one that is up, or with one of its own, which it takes down afterwards. An operator that the
+# demo left there is stopped, as it would do the work of the one that is looked at.
+define on_a_node
+[ "$$(uname -s) $$(id -u)" = "Linux 0" ] || $(call skip,a node of its own needs Linux and root)
+if ! $(CLUSTER) status >/dev/null 2>&1; then
+	afterwards() { $(CLUSTER) down; }
+	$(CLUSTER) up
+fi
+source hack/demo/common
+if operator_runs; then
+	echo "the demo's operator is stopped; make demo starts it again"
+	stop_operator
+fi
+$(again) images
+$(CLUSTER) load $(foreach image,$(IMAGES),$(CURDIR)/dist/images/$(firstword $(subst =, ,$(image))).tar)
+endef
 
 ##@ Everyday
 
@@ -78,7 +96,9 @@ verify: verify-generate verify-tidy verify-manifests vet lint ## Check everythin
 lint: ## Run the linters on every module (formatting, purity of packages and length of functions included)
 	$(begin)
 	$(GOLANGCI_LINT) run ./...
-	cd hack/cluster
+	cd hack/bench
+	$(GOLANGCI_LINT) run ./...
+	cd ../cluster
 	$(GOLANGCI_LINT) run $$(go list -f '{{.Dir}}' ./... | grep -v '/kubernetes$$')
 	# Looked at without its imports, which are all of Kubernetes and would take minutes.
 	$(GOLANGCI_LINT) run --fast-only ./kubernetes
@@ -87,6 +107,7 @@ lint: ## Run the linters on every module (formatting, purity of packages and len
 vet: ## Run go vet on every module
 	$(begin)
 	go vet ./...
+	go -C hack/bench vet ./...
 	$(LIKE_CLUSTER) go -C hack/cluster vet ./...
 
 .PHONY: verify-generate
@@ -130,6 +151,7 @@ test-unit: ## Run the tests that need nothing but Go
 	$(begin)
 	elsewhere=$$($(uses_envtest); go list ./... | grep /hack/e2e || true)
 	go test $$(go list ./... | grep -vxF "$$elsewhere")
+	go -C hack/bench test ./...
 	$(LIKE_CLUSTER) go -C hack/cluster test ./...
 
 .PHONY: test-envtest
@@ -146,19 +168,7 @@ test-envtest: ## Run the tests that need an API server
 .PHONY: test-e2e
 test-e2e: ## Run the tests on a real node: on one that is up, or on one of their own
 	$(begin)
-	[ "$$(uname -s) $$(id -u)" = "Linux 0" ] || $(call skip,a node of its own needs Linux and root)
-	if ! $(CLUSTER) status >/dev/null 2>&1; then
-		afterwards() { $(CLUSTER) down; }
-		$(CLUSTER) up
-	fi
-	# The tests kill and start an operator of their own; a second one would do its work meanwhile.
-	source hack/demo/common
-	if operator_runs; then
-		echo "the demo's operator is stopped; make demo starts it again"
-		stop_operator
-	fi
-	$(again) images
-	$(CLUSTER) load $(foreach image,$(IMAGES),$(CURDIR)/dist/images/$(firstword $(subst =, ,$(image))).tar)
+	$(on_a_node)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/... -ginkgo.label-filter='$(E2E_LABELS)'
 
 .PHONY: reliability
@@ -182,11 +192,14 @@ reliability: ## Break everything on purpose, and write docs/reliability.md, whic
 		mv "$$reports/$$name.part" "$$reports/$$name.jsonl" || touch "$$reports/$$name.failed"
 		echo "-- $$name took $$((SECONDS - began)) s"
 	}
-	part unit go test -count=1 -timeout=15m ./controllers/plan ./controllers/steppod ./controllers/progress ./controllers ./config/...
-	part fuzz go run ./hack/reliability/fuzz -time=$(if $(filter full,$(RELIABILITY)),15s,2s)
-	part H1 go test -v -count=1 -timeout=45m ./controllers/internal/model
+	# H3 mostly waits: for kubelets, graces and deadlines. So what computes is run beside it, and stands back.
+	part H3 $(again) test-e2e E2E_LABELS='outage || reliability' &>"$$reports/H3.log" &
+	part unit nice go test -count=1 -timeout=15m ./controllers/plan ./controllers/steppod ./controllers/progress ./controllers ./config/...
+	part fuzz nice go run ./hack/reliability/fuzz -time=$(if $(filter full,$(RELIABILITY)),10s,2s)
+	part H1 nice go test -v -count=1 -timeout=45m ./controllers/internal/model
+	wait
+	cat "$$reports/H3.log"
 	part H2 go test -v -count=1 -timeout=60m ./hack/reliability -ginkgo.v
-	part H3 $(again) test-e2e E2E_LABELS='outage || reliability'
 	cd "$$reports"
 	whole=yes
 	for name in $(RELIABILITY_ALL); do [ -e $$name.jsonl ] || whole=; done
@@ -200,6 +213,26 @@ reliability: ## Break everything on purpose, and write docs/reliability.md, whic
 test-outage: ## Kill the API server, etcd, the kubelet and the operator under load; drain the node
 	$(begin)
 	$(again) test-e2e E2E_LABELS=outage
+
+##@ Measurements
+
+# How the measurements are made, as `go -C hack/bench run . -help` says: BENCH='-only=P1,P3'.
+BENCH ?=
+
+.PHONY: bench
+bench: ## Measure the operator on a real node, beside what bare clients take for the same; takes an hour
+	$(begin)
+	$(on_a_node)
+	KUBECONFIG="$(CURDIR)/.cluster/kubeconfig" $(KUBECTL) apply -k config/crd >/dev/null
+	$(again) build
+	GOBIN="$(CURDIR)/bin" go install $(KWOK)
+	go -C hack/bench build -o "$(CURDIR)/bin/bench" .
+	bin/bench -kubeconfig=.cluster/kubeconfig -operator=bin/workorder-operator -kwok=bin/kwok -commit="$$(git describe --always --dirty --abbrev=12)" $(BENCH)
+
+.PHONY: bench-quick
+bench-quick: ## The same in three minutes, which shows whether something is badly wrong
+	$(begin)
+	$(again) bench BENCH=-quick
 
 ##@ A cluster to try it on
 

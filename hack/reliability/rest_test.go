@@ -3,51 +3,23 @@ package reliability
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/hack/reliability/proxy"
+	"workorders.dev/operator/hack/usage"
 )
 
-// usage is what a process uses: memory in bytes, and processor time, in hundredths of a second, since it began.
-type usage struct {
-	memory, processor int64
-}
-
-// usageOf is that of a process, by the kernel's word.
-func usageOf(pid int) (u usage, err error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return u, err
-	}
-	// proc(5): the fields after the name, which is in parentheses, begin with the third; 14 and 15 are the times, 24 the pages.
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	for _, index := range []int{14, 15} {
-		ticks, err := strconv.ParseInt(fields[index-3], 10, 64)
-		if err != nil {
-			return u, err
-		}
-		u.processor += ticks
-	}
-	pages, err := strconv.ParseInt(fields[24-3], 10, 64)
-	u.memory = pages * int64(os.Getpagesize())
-	return u, err
-}
-
 // idle waits until the operator does nothing any more, and says what it uses then.
-func (p *process) idle(ctx context.Context) (usage, error) {
-	const most = 5 // Hundredths of a second, in a second.
-	for quiet, last := 0, (usage{}); ; {
+func (p *process) idle(ctx context.Context) (usage.Usage, error) {
+	const most = 0.05 // In a second.
+	for quiet, last := 0, (usage.Usage{}); ; {
 		wait(ctx, time.Second)
-		now, err := usageOf(p.pid())
+		now, err := usage.Of(p.pid())
 		if err != nil || ctx.Err() != nil {
 			return now, fmt.Errorf("the operator does not come to rest: %w, %w", err, ctx.Err())
 		}
-		if quiet++; now.processor-last.processor > most {
+		if quiet++; now.CPU-last.CPU > most {
 			quiet = 0
 		}
 		if last = now; quiet == 3 {
@@ -57,7 +29,7 @@ func (p *process) idle(ctx context.Context) (usage, error) {
 }
 
 // mebibytes is for people.
-func mebibytes(bytes int64) int64 { return bytes >> 20 }
+func mebibytes(bytes float64) int { return int(bytes) >> 20 }
 
 // restful is so many orders that finish at once, and what they cost when they have. They have no Pods, as finished orders
 // have none when ten minutes have passed.
@@ -68,7 +40,7 @@ func restful(ctx context.Context, l *lane, r *row, size int) []string {
 	}
 	l.proxy().Begin(nil)
 	_, violations := crowd(ctx, l, size, v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{{Name: "pause", Wait: &v1alpha1.Wait{}}}})
-	memory := []int64{empty.memory}
+	memory := []float64{empty.RSS}
 	for restarts := range 3 {
 		l.proxy().Begin(nil)
 		if restarts > 0 {
@@ -81,7 +53,7 @@ func restful(ctx context.Context, l *lane, r *row, size int) []string {
 		if err != nil {
 			return append(violations, err.Error())
 		}
-		memory = append(memory, now.memory)
+		memory = append(memory, now.RSS)
 		violations = append(violations, l.noisy(ctx, either(10*time.Second, time.Second))...)
 		if reads := l.proxy().Count(proxy.Read); reads > mostReads {
 			violations = append(violations, fmt.Sprintf("%d reads of %d finished orders", reads, size))
@@ -102,11 +74,11 @@ func flat(ctx context.Context, l *lane) []string {
 		return []string{err.Error()}
 	}
 	wait(ctx, either(time.Minute, 2*time.Second))
-	after, err := usageOf(l.operator().pid())
+	after, err := usage.Of(l.operator().pid())
 	if err != nil {
 		return []string{err.Error()}
 	}
-	if grown := after.memory - before.memory; grown > before.memory/10 {
+	if grown := after.RSS - before.RSS; grown > before.RSS/10 {
 		return []string{fmt.Sprintf("memory grew by %d MiB while nothing happened", mebibytes(grown))}
 	}
 	return nil

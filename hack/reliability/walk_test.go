@@ -270,7 +270,7 @@ var _ = Describe("R17: a random walk", func() {
 		r := begin("R17", "walks")
 		r.env, r.lanes = oldLists, either(8, lanes)
 		alone, rivals, met := []trial{}, []trial{}, &tally{counts: map[string]int{}}
-		for _, seed := range r.seeded(either[uint64](300, 24)) {
+		for _, seed := range r.seeded(either[uint64](150, 24)) {
 			t := trial{name: fmt.Sprintf("R17/seed=%d", seed), run: walkAtRandom(seed, met)}
 			if seed%2 == 0 {
 				rivals = append(rivals, t)

@@ -14,5 +14,5 @@
 // what people do to it and what may go wrong.
 //
 // go test runs the smaller explorations and 300 walks, in a minute and a half on two cores; RELIABILITY=full the larger
-// ones and 10,000 walks, which takes far longer: -timeout=60m.
+// ones and 2,000 walks, which takes some minutes; -rapid.checks=10000 takes as many walks, and -timeout=60m.
 package model

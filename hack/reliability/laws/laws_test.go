@@ -257,6 +257,27 @@ func TestAResultThatFellIntoAGapMustHaveBeenInTheStatus(t *testing.T) {
 	}
 }
 
+func TestRewindsAreNotMisjudgedByWhoLooksNowAndThen(t *testing.T) {
+	for each := 2; each <= 5; each++ {
+		for first := range each {
+			r := lawful()
+			var seen []v1alpha1.WorkOrderStatus
+			for i := first; i < len(r.History); i += each {
+				seen = append(seen, r.History[i])
+			}
+			r.History = seen
+			for _, event := range r.chain().Events {
+				if event.Spec.Rewind == nil {
+					continue
+				}
+				if found := r.misrecorded(&event.Spec); len(found) > 0 {
+					t.Errorf("each of %d statuses, from the %d. on: %q", each, first, found)
+				}
+			}
+		}
+	}
+}
+
 func TestShape(t *testing.T) {
 	if got := Shape(&lawful().Order.Status); !strings.Contains(got, "\na Succeeded epoch=2") {
 		t.Error(got)

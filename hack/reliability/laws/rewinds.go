@@ -52,17 +52,18 @@ func superseded(event, by *v1alpha1.ProgressEventSpec) bool {
 	return false
 }
 
-// at is the status that came with a transition, and the one before it; nil if they are not known.
+// at is the status that came with a transition, and the one right before it; nil if they are not known, as who looks now and
+// then does not see them all.
 func (r *Record) at(sequence int64) (before, after *v1alpha1.WorkOrderStatus) {
 	for i := range r.History {
-		switch status := &r.History[i]; {
-		case status.Sequence == sequence:
-			return before, status
-		case status.Sequence < sequence:
+		switch status := &r.History[i]; status.Sequence {
+		case sequence - 1:
 			before = status
+		case sequence:
+			after = status
 		}
 	}
-	return before, nil
+	return before, after
 }
 
 // misrecorded says what a record of a rewind says otherwise than the statuses before and after it.

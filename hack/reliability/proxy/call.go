@@ -43,6 +43,14 @@ type Call struct {
 	At time.Time
 	// Fault is the name of what was done to it; empty if nothing was.
 	Fault string
+	// Sent is what a write sends, if the proxy keeps that.
+	Sent *Sent
+}
+
+// Sent is what is sent with a write, for somebody who wants to send the like.
+type Sent struct {
+	Method, Path, ContentType string
+	Body                      []byte
 }
 
 // Description is what is asked, whatever the object: "patch workorders/status".

@@ -33,6 +33,7 @@ type Proxy struct {
 	mu     sync.Mutex
 	script Script
 	calls  []*Call
+	keep   bool
 	writes int
 	nth    map[string]int
 	// underWay are the calls that have not been answered, but for watches.
@@ -101,6 +102,13 @@ func (p *Proxy) Run(script Script) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.script = script
+}
+
+// Keep keeps what is sent with each write from now on.
+func (p *Proxy) Keep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keep = true
 }
 
 // Calls are the calls since the counting began, in the order in which they came.
@@ -200,6 +208,9 @@ func (p *Proxy) begin(call *Call) (end func()) {
 // RoundTrip passes a request on, or has happen to it what the script says.
 func (p *Proxy) RoundTrip(request *http.Request) (*http.Response, error) {
 	call, fault, old := p.note(request)
+	if err := p.hold(call, request); err != nil {
+		return nil, err
+	}
 	defer p.begin(call)()
 	pause(request.Context(), fault.Delay)
 	if fault.Before != nil {
@@ -263,6 +274,25 @@ func (p *Proxy) note(request *http.Request) (call *Call, fault Fault, old []byte
 		call.Fault = fault.Name
 	}
 	return call, fault, old
+}
+
+// hold keeps what a write sends, if that is wanted.
+func (p *Proxy) hold(call *Call, request *http.Request) error {
+	p.mu.Lock()
+	keep := p.keep
+	p.mu.Unlock()
+	if !keep || call.Class != Write || request.Body == nil {
+		return nil
+	}
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return err
+	}
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	call.Sent = &Sent{Method: request.Method, Path: request.URL.Path, ContentType: request.Header.Get("Content-Type"), Body: body}
+	return nil
 }
 
 // swallow reads a reply to its end, so that it is certain that the API server is done, and keeps it to be passed on.
