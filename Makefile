@@ -193,12 +193,12 @@ reliability: ## Break everything on purpose, and write docs/reliability.md, whic
 		echo "-- $$name took $$((SECONDS - began)) s"
 	}
 	# H3 mostly waits: for kubelets, graces and deadlines. So what computes is run beside it, and stands back.
-	part H3 $(again) test-e2e E2E_LABELS='outage || reliability' &>"$$reports/H3.log" &
+	part H3 $(again) test-e2e E2E_LABELS='outage || reliability' &>"$$reports/e2e.log" &
 	part unit nice go test -count=1 -timeout=15m ./controllers/plan ./controllers/steppod ./controllers/progress ./controllers ./config/...
 	part fuzz nice go run ./hack/reliability/fuzz -time=$(if $(filter full,$(RELIABILITY)),10s,2s)
 	part H1 nice go test -v -count=1 -timeout=45m ./controllers/internal/model
 	wait
-	cat "$$reports/H3.log"
+	cat "$$reports/e2e.log"
 	part H2 go test -v -count=1 -timeout=60m ./hack/reliability -ginkgo.v
 	cd "$$reports"
 	whole=yes

@@ -86,7 +86,7 @@ func TestGraphsOfEverySizeRunToTheirEnd(t *testing.T) {
 	var sizes []int
 	var ends = map[v1alpha1.WorkOrderPhase]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		if most := 4; len(sizes) >= most && (!report.Full() || len(sizes) >= 10*most) {
+		if most := 4; len(sizes) >= most && (!report.Full() || len(sizes) >= 3*most) {
 			return // They are large.
 		}
 		roll := func(what string, sides int) int { return rapid.IntRange(0, sides-1).Draw(t, what) }
