@@ -216,11 +216,11 @@ test-outage: ## Kill the API server, etcd, the kubelet and the operator under lo
 
 ##@ Measurements
 
-# How the measurements are made, as `go -C hack/bench run . -help` says: BENCH='-only=P1,P3'.
-BENCH ?=
+# How the measurements are made, as `go -C hack/bench run . -help` says: BENCH='-only=P1,P3' measures two rows, and writes no document.
+BENCH ?= -write=docs/performance.md
 
 .PHONY: bench
-bench: ## Measure the operator on a real node, beside what bare clients take for the same; takes an hour
+bench: ## Measure the operator on a real node, beside what bare clients take for the same, and write docs/performance.md; takes an hour
 	$(begin)
 	$(on_a_node)
 	KUBECONFIG="$(CURDIR)/.cluster/kubeconfig" $(KUBECTL) apply -k config/crd >/dev/null

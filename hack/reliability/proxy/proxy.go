@@ -216,16 +216,9 @@ func (p *Proxy) RoundTrip(request *http.Request) (*http.Response, error) {
 	if fault.Before != nil {
 		fault.Before()
 	}
-	var response *http.Response
-	switch {
-	case fault.Withhold, call.Class == Watch && (fault.Drop || fault.Reply != nil): // A watch has no end to wait for.
-	case old != nil:
-		response = reply(request, http.StatusOK, old)
-	default:
-		var err error
-		if response, err = p.upstream.RoundTrip(request); err != nil {
-			return nil, err
-		}
+	response, err := p.answer(request, call, fault, old)
+	if err != nil {
+		return nil, err
 	}
 	switch {
 	case response == nil:
@@ -246,6 +239,17 @@ func (p *Proxy) RoundTrip(request *http.Request) (*http.Response, error) {
 		return reply(request, int(fault.Reply.ErrStatus.Code), encoded(fault.Reply)), nil
 	}
 	return response, nil
+}
+
+// answer is what the API server answers, or would have some time ago; nil if it is not to be asked.
+func (p *Proxy) answer(request *http.Request, call *Call, fault Fault, old []byte) (*http.Response, error) {
+	switch {
+	case fault.Withhold, call.Class == Watch && (fault.Drop || fault.Reply != nil): // A watch has no end to wait for.
+		return nil, nil
+	case old != nil:
+		return reply(request, http.StatusOK, old), nil
+	}
+	return p.upstream.RoundTrip(request)
 }
 
 // note counts a call, and says what is to happen to it.

@@ -1,0 +1,110 @@
+package rows
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/hack/bench/bare"
+	"workorders.dev/operator/hack/bench/result"
+)
+
+// sequence is P1: an order of seven steps that do nothing, against as many bare Pods, one after the other.
+func (b *Bench) sequence(ctx context.Context) ([]result.Line, error) {
+	const length = 7
+	line, err := b.against(ctx, comparison{
+		row: "P1", what: "7 steps in sequence", goal: result.Goal{AtMost: 1.03}, pairs: either(b, 5, 2),
+		spec: v1alpha1.WorkOrderSpec{Steps: steps(length, b.run())}, orders: 1, chains: 1, length: length,
+	})
+	return []result.Line{line}, err
+}
+
+// crowd is P2: orders side by side, and one order whose steps are.
+func (b *Bench) crowd(ctx context.Context) ([]result.Line, error) {
+	orders := comparison{
+		row: "P2", what: "10 orders of 3 steps at once", goal: result.Goal{AtMost: 1.1}, pairs: either(b, 3, 1),
+		spec: v1alpha1.WorkOrderSpec{Steps: steps(3, b.run())}, orders: 10, chains: 10, length: 3,
+	}
+	wide := comparison{
+		row: "P2", what: "one order 30 wide", goal: result.Goal{AtMost: 1.1}, pairs: either(b, 3, 1),
+		spec:   v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, Steps: steps(30, b.run())},
+		orders: 1, chains: 30, length: 1,
+	}
+	var lines []result.Line
+	for _, c := range []comparison{orders, wide} {
+		line, err := b.against(ctx, c)
+		if err != nil {
+			return lines, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+// comparison is one of orders with bare Pods, on the real node.
+type comparison struct {
+	row, what      string
+	goal           result.Goal
+	pairs          int
+	spec           v1alpha1.WorkOrderSpec
+	orders         int
+	chains, length int
+}
+
+// against takes the two in turns, and which of them goes first takes turns as well.
+func (b *Bench) against(ctx context.Context, c comparison) (result.Line, error) {
+	if err := b.Operator.Start(ctx); err != nil {
+		return result.Line{}, err
+	}
+	var ours, floor []float64
+	for pair := range c.pairs {
+		for half := range 2 {
+			took, err := time.Duration(0), error(nil)
+			if (pair+half)%2 == 0 {
+				took, err = b.timeOrders(ctx, c)
+				ours = append(ours, took.Seconds())
+			} else {
+				took, err = b.timePods(ctx, c)
+				floor = append(floor, took.Seconds())
+			}
+			if err != nil {
+				return result.Line{}, fmt.Errorf("%s: %w", c.what, err)
+			}
+		}
+		b.Say("%s, pair %d of %d: %.2f s, bare Pods %.2f s", c.what, pair+1, c.pairs, ours[pair], floor[pair])
+	}
+	return result.Pairs(c.row, c.what, "s", ours, floor, c.goal), nil
+}
+
+// timeOrders is the time from the creation of the first order until all are seen to have succeeded.
+func (b *Bench) timeOrders(ctx context.Context, c comparison) (time.Duration, error) {
+	namespace, err := b.NewNamespace(ctx)
+	if err != nil {
+		return 0, err
+	}
+	w, err := newWitness(ctx, b.Rig, namespace, false)
+	if err != nil {
+		return 0, err
+	}
+	defer w.close()
+	began := time.Now()
+	if _, err := b.submit(ctx, namespace, c.spec, c.orders); err != nil {
+		return 0, err
+	}
+	if err := w.wait(ctx, c.orders, longest); err != nil {
+		return 0, err
+	}
+	return w.last.Sub(began), nil
+}
+
+// timePods is the time from the creation of the first Pod until all are seen to have succeeded.
+func (b *Bench) timePods(ctx context.Context, c comparison) (time.Duration, error) {
+	namespace, err := b.NewNamespace(ctx)
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	err = bare.Chains(ctx, b, namespace, b.Image, c.chains, c.length)
+	return time.Since(began), err
+}
