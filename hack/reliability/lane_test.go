@@ -32,8 +32,6 @@ type lane struct {
 	operators []*process
 	orders    int
 	made      time.Time
-	// blinks is how often the operators may have missed something in the case before.
-	blinks int
 }
 
 // setup is what a lane is to be like. The zero setup is that of most cases.
@@ -242,6 +240,15 @@ func (l *lane) abreast(ctx context.Context, orders []*v1alpha1.WorkOrder) error 
 	return nil
 }
 
+// restart starts the operator anew, and returns when it watches.
+func (l *lane) restart(ctx context.Context) {
+	l.proxy().Begin(nil)
+	l.operator().kill()
+	for ctx.Err() == nil && l.proxy().Count(proxy.Watch) < 2 { // Of orders and of Pods.
+		wait(ctx, stillness)
+	}
+}
+
 // busy says whether any operator waits for an answer.
 func (l *lane) busy() bool {
 	return slices.ContainsFunc(l.proxies, (*proxy.Proxy).Busy)
@@ -300,22 +307,12 @@ func struck(calls []proxy.Call) []proxy.Call {
 	return slices.DeleteFunc(slices.Clone(calls), func(call proxy.Call) bool { return call.Fault == "" })
 }
 
-// strays are writes to objects that belong to none of the orders. An operator that has not seen in the case before that a
-// Pod was let go, and whose next list comes late, lets it go again.
+// strays are writes to objects that belong to none of the orders.
 func (l *lane) strays(orders ...*v1alpha1.WorkOrder) (violations []string) {
-	again := l.blinks
-	l.blinks = 0
-	for _, p := range l.proxies {
-		l.blinks += p.Lost()
-	}
 	for _, call := range l.writes() {
 		known := call.Name == ""
 		for _, order := range orders {
 			known = known || call.Name == order.Name || strings.HasPrefix(call.Name, order.Name+"-")
-		}
-		if !known && again > 0 && call.Description() == "patch pods" {
-			again--
-			continue
 		}
 		if !known {
 			violations = append(violations, "I5: an order that was at rest saw "+call.String()+" "+call.Name)

@@ -44,10 +44,7 @@ func restful(ctx context.Context, l *lane, r *row, size int) []string {
 	for restarts := range 3 {
 		l.proxy().Begin(nil)
 		if restarts > 0 {
-			l.operator().kill()
-		}
-		for ctx.Err() == nil && restarts > 0 && l.proxy().Count(proxy.Watch) < 2 {
-			wait(ctx, 100*time.Millisecond)
+			l.restart(ctx)
 		}
 		now, err := l.operator().idle(ctx)
 		if err != nil {

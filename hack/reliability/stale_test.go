@@ -190,6 +190,10 @@ var _ = Describe("R4: states that nobody saw", func() {
 		for resource, events := range map[string]int{workorders: fewestOrderEvents, pods: fewestPodEvents} {
 			for nth := range events {
 				trials = append(trials, trial{name: fmt.Sprintf("R4/lose %s#%d", resource, nth+1), run: func(ctx context.Context, l *lane) []string {
+					// The more often its watches have ended, the longer an operator waits until it watches again: half a
+					// minute in the end, which would be another hazard.
+					l.restart(ctx)
+					wait(ctx, stillness)
 					var lost atomic.Bool
 					l.proxy().Sift(func(of string, n int, _ []byte) bool {
 						if of != resource || n != nth+1 {
