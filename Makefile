@@ -19,7 +19,7 @@ CRD_LIMIT_KIB := 250
 E2E_LABELS ?= !outage
 
 # How much of `make reliability` is run: all cases or a sample of them, and which parts. A part that is run again replaces what
-# it had shown of the same operator, which is known by the digest of its code; the document is written once all are there.
+# it had shown of the same code, tests included, which is known by its digest; the document is written once all are there.
 RELIABILITY ?= full
 RELIABILITY_ALL := unit fuzz H1 H2 H3
 RELIABILITY_PARTS ?= $(if $(filter full,$(RELIABILITY)),$(RELIABILITY_ALL),unit fuzz H1 H2)
@@ -175,8 +175,8 @@ test-e2e: ## Run the tests on a real node: on one that is up, or on one of their
 reliability: ## Break everything on purpose, and write docs/reliability.md, which takes long; RELIABILITY=quick is a sample, and writes nothing
 	$(begin)
 	export RELIABILITY=$(RELIABILITY)
-	operator=$$(git ls-files api config controllers main.go go.mod go.sum | grep -v -e _test.go -e /testdata/ | xargs sha256sum | sha256sum | cut -c1-12)
-	reports=$(CURDIR)/dist/reliability/$(RELIABILITY)-$$operator
+	code=$$(git ls-files api config controllers hack Makefile main.go go.mod go.sum | xargs sha256sum | sha256sum | cut -c1-12)
+	reports=$(CURDIR)/dist/reliability/$(RELIABILITY)-$$code
 	mkdir -p "$$reports"
 	if [ -z "$${KUBEBUILDER_ASSETS:-}" ] && [ "$$(uname -s)" = Linux ]; then
 		KUBEBUILDER_ASSETS=$$($(CLUSTER) assets)
@@ -206,7 +206,7 @@ reliability: ## Break everything on purpose, and write docs/reliability.md, whic
 	failed=$$(ls | sed -n 's/[.]failed$$//p' | xargs)
 	cat ./*.jsonl >all
 	cd "$(CURDIR)"
-	go run ./hack/reliability/table -report="$$reports/all" -commit="$$(git describe --always --dirty --abbrev=12), operator $$operator" -failed="$$failed" \
+	go run ./hack/reliability/table -report="$$reports/all" -commit="$$(git describe --always --dirty --abbrev=12), code $$code" -failed="$$failed" \
 		$$([ "$(RELIABILITY)$$whole" = fullyes ] && echo -write=docs/reliability.md || echo -partial)
 
 .PHONY: test-outage

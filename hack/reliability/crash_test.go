@@ -183,7 +183,7 @@ var _ = Describe("R1: a crash at every write", func() {
 			of int // Each of-th of the four faults at every write, another one from write to write.
 		}{{&straight, either(1, 2)}, {&roundabout, either(2, 4)}, {&givenUp, either(2, 4)}, {&overdue, either(2, 4)}, {&queued, either(2, 4)}} {
 			calm := t.travelCalmly(ctx)
-			r.note("%d write points in %s", len(calm.writes), cmp.Or(t.name, "a sequence"))
+			r.note("%d write points in %s, at each %d of the 4 faults", len(calm.writes), cmp.Or(t.name, "a sequence"), 4/t.of)
 			r.setup = t.setup
 			r.try(ctx, calm.broken(t.of)...)
 		}

@@ -156,7 +156,7 @@ func (s *survey) add(e *exploration) {
 			s.lines[row] = sum
 		}
 		sum.explorations++
-		sum.states += len(e.parents)
+		sum.states += len(e.parents) - e.left // Those that are left were found, and not looked at.
 		sum.transitions += len(e.from)
 		sum.faults += e.faulty
 		if e.broken != nil {

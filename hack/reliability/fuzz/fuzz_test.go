@@ -49,15 +49,22 @@ func TestTheTargetsOfThisModuleAreFound(t *testing.T) {
 	}
 }
 
-func TestTheInputsAreCounted(t *testing.T) {
-	for line, want := range map[string]int{
-		"fuzz: elapsed: 1m3s, execs: 58967 (1134/sec), new interesting: 42 (total: 254)": 58967,
-		"fuzz: elapsed: 0s, gathering baseline coverage: 0/9 completed":                  0,
-		"fuzz: elapsed: 2s, gathering baseline coverage: 7/9 completed":                  7,
-		"PASS": 0,
+func TestOnlyNewInputsAreCounted(t *testing.T) {
+	var c count
+	for _, step := range []struct {
+		line string
+		want int
+	}{
+		{"fuzz: elapsed: 0s, gathering baseline coverage: 0/90 completed", 0},
+		{"fuzz: elapsed: 2s, gathering baseline coverage: 70/90 completed", 0},
+		{"fuzz: elapsed: 3s, gathering baseline coverage: 90/90 completed, now fuzzing with 2 workers", 0},
+		{"fuzz: elapsed: 3s, execs: 95 (20/sec), new interesting: 0 (total: 90)", 5},
+		{"fuzz: elapsed: 1m3s, execs: 58967 (1134/sec), new interesting: 42 (total: 254)", 58877},
+		{"PASS", 58877},
 	} {
-		if got := executions(line); got != want {
-			t.Errorf("%q: %d", line, got)
+		c.read(step.line)
+		if got := c.fresh(); got != step.want {
+			t.Errorf("after %q: %d", step.line, got)
 		}
 	}
 }

@@ -38,11 +38,11 @@ func run(ctx context.Context, each time.Duration) error {
 	if err != nil {
 		return err
 	}
-	line := report.Line{Row: "S1", Harness: "unit", Unit: "fuzzed inputs", Full: report.Full(), Notes: []string{fmt.Sprintf("%d fuzz targets, %s each", len(found), each)}}
+	line := report.Line{Row: "S1", Harness: "unit", Unit: "new inputs", Full: report.Full(), Notes: []string{fmt.Sprintf("%d fuzz targets, %s each", len(found), each)}}
 	var failed []string
 	for _, target := range found {
 		fmt.Printf("== %s in %s\n", target.name, target.folder)
-		inputs, err := target.run(ctx, each, os.Stdout)
+		inputs, err := target.fuzz(ctx, each, os.Stdout)
 		line.Cases += inputs
 		line.Notes = append(line.Notes, fmt.Sprintf("%s %d", target.name, inputs))
 		if err != nil {
@@ -92,11 +92,23 @@ func targets(root string) (found []target, err error) {
 	return found, err
 }
 
-// run fuzzes the target, and says how many inputs it was given.
-func (t *target) run(ctx context.Context, each time.Duration, out io.Writer) (inputs int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, each+patience)
+// moreTime is how much longer a target gets whose known inputs have taken all its time.
+const moreTime = 8
+
+// fuzz fuzzes the target, for longer if it must be, and says how many new inputs it was given.
+func (t *target) fuzz(ctx context.Context, each time.Duration, out io.Writer) (inputs int, err error) {
+	for _, length := range []time.Duration{each, moreTime * each} {
+		if inputs, err = t.run(ctx, length, out); inputs > 0 || err != nil {
+			return inputs, err
+		}
+	}
+	return 0, fmt.Errorf("there was no time for any input but those that are known: give it more with -time")
+}
+
+func (t *target) run(ctx context.Context, length time.Duration, out io.Writer) (inputs int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, length+patience)
 	defer cancel()
-	command := exec.CommandContext(ctx, "go", "test", "./"+filepath.ToSlash(t.folder), "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+each.String(), "-fuzzminimizetime=1s")
+	command := exec.CommandContext(ctx, "go", "test", "./"+filepath.ToSlash(t.folder), "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+length.String(), "-fuzzminimizetime=1s")
 	output, err := command.StdoutPipe()
 	if err != nil {
 		return 0, err
@@ -105,32 +117,34 @@ func (t *target) run(ctx context.Context, each time.Duration, out io.Writer) (in
 	if err := command.Start(); err != nil {
 		return 0, err
 	}
-	lines := bufio.NewScanner(output)
-	for lines.Scan() {
+	var c count
+	for lines := bufio.NewScanner(output); lines.Scan(); {
 		fmt.Fprintln(out, lines.Text())
-		inputs = max(inputs, executions(lines.Text()))
+		c.read(lines.Text())
 	}
-	if err := command.Wait(); err != nil {
-		return inputs, err
-	}
-	if inputs == 0 {
-		return 0, fmt.Errorf("it ran, and had no inputs")
-	}
-	return inputs, nil
+	return c.fresh(), command.Wait()
 }
 
-var progress = regexp.MustCompile(`^fuzz: elapsed: .*, (?:execs: (\d+) |gathering baseline coverage: (\d+)/)`)
+// count is how many inputs there were: those that are known from earlier runs, which come first, and all together.
+type count struct{ known, all int }
 
-// executions is how many inputs there were so far, by a line in which go test tells of its progress. It begins with those
-// that it knows from earlier runs, which may take all the time there is.
-func executions(line string) int {
-	match := progress.FindStringSubmatch(line)
-	if match == nil {
-		return 0
+var (
+	baseline = regexp.MustCompile(`^fuzz: elapsed: .*, gathering baseline coverage: \d+/(\d+) completed`)
+	progress = regexp.MustCompile(`^fuzz: elapsed: .*, execs: (\d+) `)
+)
+
+// read reads a line in which go test tells of its progress.
+func (c *count) read(line string) {
+	number := func(of *regexp.Regexp, into *int) {
+		if match := of.FindStringSubmatch(line); match != nil {
+			if n, err := strconv.Atoi(match[1]); err == nil {
+				*into = max(*into, n)
+			}
+		}
 	}
-	n, err := strconv.Atoi(match[1] + match[2]) // One of them is empty.
-	if err != nil {
-		return 0
-	}
-	return n
+	number(baseline, &c.known)
+	number(progress, &c.all)
 }
+
+// fresh is how many of them nobody had seen before.
+func (c *count) fresh() int { return max(0, c.all-c.known) }

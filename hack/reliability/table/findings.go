@@ -72,17 +72,6 @@ func (f *findings) Quick() bool {
 	})
 }
 
-// Minutes is how long all harnesses worked.
-func (f *findings) Minutes() int {
-	seconds := 0
-	for _, r := range f.Results {
-		for _, line := range r.Lines {
-			seconds += line.Seconds
-		}
-	}
-	return (seconds + 30) / 60
-}
-
 // guard is a piece of the operator that keeps a law, and what fails when it is taken away.
 type guard struct{ Name, By, Harness string }
 

@@ -58,7 +58,7 @@ func seeds(line *report.Line) string {
 
 // summary is all of it in a sentence.
 func (f *findings) summary() string {
-	said := fmt.Sprintf("%d of %d rows run, %s, %d minutes of work", f.Shown(), len(f.Results), broken(f.Violations()), f.Minutes())
+	said := fmt.Sprintf("%d of %d rows run, %s", f.Shown(), len(f.Results), broken(f.Violations()))
 	if rows := f.NotRun(); len(rows) > 0 {
 		said += "; NOT RUN: " + strings.Join(rows, ", ")
 	}
