@@ -53,7 +53,7 @@ type write struct {
 	status bool
 }
 
-// Record has the operator carry out an order, with a proxy before the API server that keeps what it sends.
+// Record has an operator carry out an order, with a proxy before the API server that keeps what it sends.
 func Record(ctx context.Context, r *rig.Rig, spec v1alpha1.WorkOrderSpec) (script *Script, err error) {
 	namespace, err := r.NewNamespace(ctx)
 	if err != nil {
@@ -64,33 +64,23 @@ func Record(ctx context.Context, r *rig.Rig, spec v1alpha1.WorkOrderSpec) (scrip
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, between.Close()) }()
-	kubeconfig, err := between.Kubeconfig()
+	stop, err := operate(ctx, r, between)
 	if err != nil {
 		return nil, err
 	}
-	folder, err := os.MkdirTemp("", "bench-proxy-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(folder)
-	file := filepath.Join(folder, "kubeconfig")
-	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
-		return nil, err
-	}
-	operator := *r.Operator
-	operator.Kubeconfig = file
-	if err := operator.Start(ctx); err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, operator.Stop()) }()
+	defer func() { err = errors.Join(err, stop()) }()
 	between.Keep()
 	order := &v1alpha1.WorkOrder{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: OrderName(recorded)}, Spec: spec}
 	if err := r.Create(ctx, order); err != nil {
 		return nil, fmt.Errorf("create the order that is recorded: %w", err)
 	}
+	sent := -1
 	err = rig.Until(ctx, 5*time.Minute, "the order that is recorded to end", func() (bool, error) {
+		before := sent
+		sent = between.Count(proxy.Write)
 		err := r.Get(ctx, client.ObjectKeyFromObject(order), order)
-		return order.Status.CompletionTime != nil && !between.Busy(), err
+		// Its last Pod is let go after its end.
+		return order.Status.CompletionTime != nil && !between.Busy() && sent == before, err
 	})
 	if err != nil {
 		return nil, err
@@ -103,6 +93,32 @@ func Record(ctx context.Context, r *rig.Rig, spec v1alpha1.WorkOrderSpec) (scrip
 		return nil, err
 	}
 	return script, script.measure(ctx, r, order)
+}
+
+// operate starts an operator behind a proxy, instead of the one that is measured.
+func operate(ctx context.Context, r *rig.Rig, between *proxy.Proxy) (stop func() error, err error) {
+	if err := r.Operator.Stop(); err != nil {
+		return nil, err
+	}
+	kubeconfig, err := between.Kubeconfig()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "bench-proxy-")
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(folder, "kubeconfig")
+	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
+		return nil, err
+	}
+	operator := *r.Operator
+	operator.Kubeconfig = file
+	stop = func() error { return errors.Join(operator.Stop(), os.RemoveAll(folder)) }
+	if err := operator.Start(ctx); err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	return stop, nil
 }
 
 // take takes the writes out of what the operator asked for.

@@ -30,7 +30,7 @@ const (
 	playedNodes = 20
 )
 
-// stages is what becomes of Pods on a node that is played.
+// stages is what becomes of nodes that are played, and of their Pods.
 //
 //go:embed stages.yaml
 var stages []byte
