@@ -220,7 +220,7 @@ test-outage: ## Kill the API server, etcd, the kubelet and the operator under lo
 BENCH ?= -write=docs/performance.md
 
 .PHONY: bench
-bench: ## Measure the operator on a real node, beside what bare clients take for the same, and write docs/performance.md; takes an hour
+bench: ## Measure the operator on a real node, beside what bare clients take for the same, and write docs/performance.md, which takes long
 	$(begin)
 	$(on_a_node)
 	KUBECONFIG="$(CURDIR)/.cluster/kubeconfig" $(KUBECTL) apply -k config/crd >/dev/null
@@ -230,7 +230,7 @@ bench: ## Measure the operator on a real node, beside what bare clients take for
 	bin/bench -kubeconfig=.cluster/kubeconfig -operator=bin/workorder-operator -kwok=bin/kwok -commit="$$(git describe --always --dirty --abbrev=12)" $(BENCH)
 
 .PHONY: bench-quick
-bench-quick: ## The same in three minutes, which shows whether something is badly wrong
+bench-quick: ## The same with few and small samples, which shows whether something is badly wrong
 	$(begin)
 	$(again) bench BENCH=-quick
 
