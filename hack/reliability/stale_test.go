@@ -170,9 +170,9 @@ var _ = Describe("R3: a stale cache", func() {
 			Expect(err).NotTo(HaveOccurred())
 			before := r.cases
 			r.try(ctx, stale("R3/without read-your-writes", undisturbed, 3)...)
-			r.note("%d of them without read-your-writes", r.cases-before)
+			r.note("%d of them without read-your-writes, at every third write", r.cases-before)
 		}
-		r.note("at every %d. of %d write points, and without read-your-writes at every 3.", either(2, 8), len(undisturbed.writes))
+		r.note("%d write points, of which each %d. is taken", len(undisturbed.writes), either(2, 8))
 		r.end()
 	}, NodeTimeout(30*time.Minute))
 })
