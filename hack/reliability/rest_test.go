@@ -42,9 +42,10 @@ func restful(ctx context.Context, l *lane, r *row, size int) []string {
 	_, violations := crowd(ctx, l, size, v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{{Name: "pause", Wait: &v1alpha1.Wait{}}}})
 	memory := []float64{empty.RSS}
 	for restarts := range 3 {
-		l.proxy().Begin(nil)
 		if restarts > 0 {
 			l.restart(ctx)
+		} else {
+			l.proxy().Begin(nil)
 		}
 		now, err := l.operator().idle(ctx)
 		if err != nil {

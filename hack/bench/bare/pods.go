@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
@@ -73,34 +74,22 @@ func Chains(ctx context.Context, c client.WithWatch, namespace, image string, ch
 		return err
 	}
 	defer ended.stop()
-	failures := make(chan error, chains)
+	group := &errgroup.Group{}
 	for chain := range chains {
-		go func() {
-			failures <- func() error {
-				for link := range length {
-					name := fmt.Sprintf("bare-%03d-%03d", chain, link)
-					if err := c.Create(ctx, pod(namespace, name, image)); err != nil {
-						return fmt.Errorf("create Pod %s: %w", name, err)
-					}
-					if err := ended.wait(ctx, name); err != nil {
-						return err
-					}
+		group.Go(func() error {
+			for link := range length {
+				name := fmt.Sprintf("bare-%03d-%03d", chain, link)
+				if err := c.Create(ctx, pod(namespace, name, image)); err != nil {
+					return fmt.Errorf("create Pod %s: %w", name, err)
 				}
-				return nil
-			}()
-		}()
+				if err := ended.wait(ctx, name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
-	return firstOf(failures, chains)
-}
-
-// firstOf waits for so many, and is the first that failed.
-func firstOf(failures <-chan error, count int) (first error) {
-	for range count {
-		if err := <-failures; err != nil && first == nil {
-			first = err
-		}
-	}
-	return first
+	return group.Wait()
 }
 
 func pod(namespace, name, image string) *corev1.Pod {

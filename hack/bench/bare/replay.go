@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
@@ -29,20 +30,12 @@ func (s *Script) Replay(ctx context.Context, r *rig.Rig, orders []v1alpha1.WorkO
 		return err
 	}
 	defer ended.stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	group, ctx := errgroup.WithContext(ctx) // When one fails, the others are not worth anything.
 	p := &player{Script: s, host: strings.TrimSuffix(r.Config.Host, "/"), transport: transport, ended: ended, slots: make(chan struct{}, atOnce)}
-	failures := make(chan error, len(orders))
 	for i := range orders {
-		go func() {
-			err := p.play(ctx, orders[i].DeepCopy())
-			if err != nil {
-				cancel() // The others would not be worth anything.
-			}
-			failures <- err
-		}()
+		group.Go(func() error { return p.play(ctx, orders[i].DeepCopy()) })
 	}
-	return firstOf(failures, len(orders))
+	return group.Wait()
 }
 
 // player writes a script for several orders at once.

@@ -20,12 +20,13 @@ import (
 	"workorders.dev/operator/api/v1alpha1"
 )
 
-// What tells nodes that are played from real ones. Only Pods that ask for them come to them.
+// What tells nodes that are played from real ones. Only Pods that ask for them come to them. What begins with workorders.dev
+// no order may set.
 const (
-	playedLabel = "workorders.dev/played"
+	playedLabel = "example.com/played"
 
-	// DurationAnnotation says how long a Pod runs on a node that is played: "2s".
-	DurationAnnotation = "workorders.dev/duration"
+	// durationAnnotation says how long a Pod runs on a node that is played: "2s".
+	durationAnnotation = "example.com/duration"
 
 	playedNodes = 20
 )
@@ -118,7 +119,7 @@ func OnPlayedNodes(spec *v1alpha1.WorkOrderSpec, each time.Duration) {
 	spec.Pod = &v1alpha1.PodSettings{
 		NodeSelector: map[string]string{playedLabel: "true"},
 		Tolerations:  []corev1.Toleration{{Key: playedLabel, Operator: corev1.TolerationOpExists}},
-		Annotations:  map[string]string{DurationAnnotation: each.String()},
+		Annotations:  map[string]string{durationAnnotation: each.String()},
 	}
 }
 

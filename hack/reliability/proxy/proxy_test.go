@@ -116,6 +116,24 @@ func TestCallsAreToldApart(t *testing.T) {
 	}
 }
 
+func TestWhatIsSentIsKeptIfThatIsWanted(t *testing.T) {
+	p, u := serve(t, "")
+	ask(t, p, http.MethodPost, pods)
+	p.Keep()
+	ask(t, p, http.MethodPost, pods)
+	ask(t, p, http.MethodGet, pods+"/a")
+	calls := p.Calls()
+	if calls[0].Sent != nil || calls[2].Sent != nil {
+		t.Error("what was sent before, and what is read, is not to be kept")
+	}
+	if sent := calls[1].Sent; sent == nil || sent.Method != http.MethodPost || sent.Path != pods || string(sent.Body) != "{}" {
+		t.Errorf("kept: %+v", sent)
+	}
+	if reached := u.reached.Load(); reached != 3 {
+		t.Errorf("%d requests came through, want 3", reached)
+	}
+}
+
 func TestFaults(t *testing.T) {
 	log := make(chan string, 10)
 	noting := func(what string) func() { return func() { log <- what } }
