@@ -127,7 +127,10 @@ func OnPlayedNodes(spec *v1alpha1.WorkOrderSpec, each time.Duration) {
 func (n *Nodes) Close(ctx context.Context) error {
 	err := n.rig.DeleteAllOf(ctx, &corev1.Node{}, client.HasLabels{playedLabel})
 	if stop := n.command.Process.Signal(syscall.SIGTERM); stop == nil {
-		err = errors.Join(err, <-n.ended)
+		var code *exec.ExitError // It says that it failed when it is told to stop.
+		if how := <-n.ended; !errors.As(how, &code) {
+			err = errors.Join(err, how)
+		}
 	}
 	return errors.Join(err, os.RemoveAll(n.folder))
 }
