@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -99,7 +100,8 @@ func (l *load) expectLaws(ctx context.Context) {
 	runs := l.book.runs()
 	for _, order := range l.orders {
 		reread(ctx, order)(Default)
-		record := laws.Record{Order: order, History: l.seen.of(order.UID), Events: events.Items, Runs: runsOf(runs, order)}
+		record := laws.Record{Order: order, Events: events.Items, Runs: runsOf(runs, order)}
+		record.History, record.Specs = l.seen.of(order.UID)
 		Expect(laws.Violations(record)).To(BeEmpty(), "%s:\n%s%+v", order.Name, laws.Story(record), record.Runs)
 	}
 }
@@ -138,16 +140,20 @@ func (l *load) expectRest(ctx context.Context) {
 	By("all is at rest")
 }
 
-// witness notes every status that it sees of the orders of a namespace. It asks again and again, so that it needs no
-// watch that an outage would end.
+// witness notes every status and spec that it sees of the orders of a namespace. It asks again and again, so that it needs
+// no watch that an outage would end.
 type witness struct {
 	mu       sync.Mutex
 	versions map[types.UID]string
 	seen     map[types.UID][]v1alpha1.WorkOrderStatus
+	specs    map[types.UID]map[int64]*v1alpha1.WorkOrderSpec
 }
 
 func newWitness(ctx context.Context, namespace string) *witness {
-	w := &witness{versions: map[types.UID]string{}, seen: map[types.UID][]v1alpha1.WorkOrderStatus{}}
+	w := &witness{
+		versions: map[types.UID]string{}, seen: map[types.UID][]v1alpha1.WorkOrderStatus{},
+		specs: map[types.UID]map[int64]*v1alpha1.WorkOrderSpec{},
+	}
 	ended := make(chan struct{})
 	ctx, stop := context.WithCancel(ctx)
 	DeferCleanup(func() { stop(); <-ended })
@@ -174,16 +180,21 @@ func (w *witness) look(ctx context.Context, namespace string) {
 	defer w.mu.Unlock()
 	for i := range orders.Items {
 		order := &orders.Items[i]
-		if w.versions[order.UID] != order.ResourceVersion {
-			w.versions[order.UID] = order.ResourceVersion
-			w.seen[order.UID] = append(w.seen[order.UID], order.Status)
+		if w.versions[order.UID] == order.ResourceVersion {
+			continue
 		}
+		if w.specs[order.UID] == nil {
+			w.specs[order.UID] = map[int64]*v1alpha1.WorkOrderSpec{}
+		}
+		w.versions[order.UID] = order.ResourceVersion
+		w.seen[order.UID] = append(w.seen[order.UID], order.Status)
+		w.specs[order.UID][order.Generation] = &order.Spec
 	}
 }
 
-// of is what was seen of an order.
-func (w *witness) of(order types.UID) []v1alpha1.WorkOrderStatus {
+// of is what was seen of an order: its statuses, and its specs by generation.
+func (w *witness) of(order types.UID) ([]v1alpha1.WorkOrderStatus, map[int64]*v1alpha1.WorkOrderSpec) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.seen[order])
+	return slices.Clone(w.seen[order]), maps.Clone(w.specs[order])
 }

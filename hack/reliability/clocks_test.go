@@ -104,6 +104,9 @@ func byWrongClocks(ctx context.Context, binary string, clocks [][]string, waits 
 			violations = append(violations, fmt.Sprintf("it ended %s: %s", phase, record.Order.Status.Message))
 		}
 	}
+	for _, o := range l.operators {
+		violations = append(violations, o.complaints()...)
+	}
 	return violations
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +19,8 @@ import (
 type guard struct {
 	name    string
 	changes []change
-	// by is the case, as its own row calls it, and run does it.
+	// by is the case, as its own row calls it, and run does it. For what the operator itself has no part in, it is a test of
+	// the package that has the guard, and run is nil.
 	by  string
 	run func(ctx context.Context, l *lane) []string
 	// law is what the case must find broken: the beginning of a violation.
@@ -26,7 +29,9 @@ type guard struct {
 }
 
 // guards are those for which there is a case here; the model in controllers/internal/model has others.
-func guards() []guard { return slices.Concat(guardsOfTheLog(), guardsOfPods(), guardsOfGraphs()) }
+func guards() []guard {
+	return slices.Concat(guardsOfTheLog(), guardsOfPods(), guardsOfGraphs(), guardsOfReaders())
+}
 
 // guardsOfTheLog are those that keep the log and the status together, and know a Pod for the order's own.
 func guardsOfTheLog() []guard {
@@ -152,6 +157,21 @@ func guardsOfGraphs() []guard {
 	}
 }
 
+// guardsOfReaders are those of whoever reads a log.
+func guardsOfReaders() []guard {
+	return []guard{
+		{
+			name: "readers follow the chain", by: "TestAnEventHappenedIfTheHeadLeadsToIt", law: "when an event was left by a race that was lost: ",
+			changes: []change{{"controllers/progress/chain.go", "	slices.Reverse(chain.Events)\n",
+				"	if chain.Events = nil; head != \"\" {\n\t\tfor i := range events {\n\t\t\tchain.Events = append(chain.Events, &events[i])\n\t\t}\n\t}\n"}},
+		},
+		{
+			name: "readers take no other order's events", by: "TestAnEventHappenedIfTheHeadLeadsToIt", law: "when the parent belongs to another order: ",
+			changes: []change{{"controllers/progress/chain.go", "if events[i].Spec.WorkOrder.UID == uid {", "if uid != \"\" {"}},
+		},
+	}
+}
+
 // mostTries is how often a case is tried without a guard: what would then go wrong, goes wrong only if a Pod is quick enough.
 const mostTries = 3
 
@@ -162,13 +182,13 @@ func (g *guard) missed(ctx context.Context) []string {
 		return []string{err.Error()}
 	}
 	defer os.RemoveAll(directory)
-	binary, err := buildVariant(ctx, directory, g.changes...)
-	if err != nil {
-		return []string{err.Error()}
+	find := g.testFails
+	if g.run != nil {
+		find = g.caseFails
 	}
 	var found []string
 	for range mostTries {
-		if found, err = g.fails(ctx, binary); err != nil {
+		if found, err = find(ctx, directory); err != nil {
 			return []string{err.Error()}
 		}
 		if slices.ContainsFunc(found, func(violation string) bool { return strings.HasPrefix(violation, g.law) }) {
@@ -192,8 +212,32 @@ func TestWhatIsToBeChangedIsThere(t *testing.T) {
 	}
 }
 
-// fails is what the case finds wrong with that operator.
-func (g *guard) fails(ctx context.Context, binary string) ([]string, error) {
+// testFails is what the test of the package finds wrong when the guard is gone.
+func (g *guard) testFails(ctx context.Context, directory string) (found []string, err error) {
+	overlay, err := overlaid(directory, g.changes)
+	if err != nil {
+		return nil, err
+	}
+	run := exec.CommandContext(ctx, "go", "test", overlay, "-run=^"+g.by+"$", "./"+filepath.Dir(g.changes[0].file))
+	run.Dir = "../.."
+	said, err := run.CombinedOutput()
+	if err == nil || !strings.Contains(string(said), "--- FAIL: "+g.by) {
+		return []string{string(said)}, nil
+	}
+	for line := range strings.Lines(string(said)) {
+		_, what, _ := strings.Cut(strings.TrimSpace(line), ".go:")
+		_, what, _ = strings.Cut(what, ": ")
+		found = append(found, what)
+	}
+	return found, nil
+}
+
+// caseFails is what the case finds wrong with an operator without the guard.
+func (g *guard) caseFails(ctx context.Context, directory string) ([]string, error) {
+	binary, err := buildVariant(ctx, directory, g.changes...)
+	if err != nil {
+		return nil, err
+	}
 	l, err := newLane(ctx, setup{binary: binary, operators: g.operators, env: oldLists})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package reliability
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,8 +39,9 @@ type lane struct {
 type setup struct {
 	// site is where it is; nil for home.
 	site *site
-	// operators is how many operators it has; 0 for one.
+	// operators is how many operators it has; 0 for one. If elected, only one of them is at work, the first one to begin with.
 	operators int
+	elected   bool
 	// binary is what they run; empty for the operator as it is.
 	binary string
 	// env is added to their environment, and args to their arguments.
@@ -76,15 +78,15 @@ func newLane(ctx context.Context, s setup) (*lane, error) {
 			return nil, err
 		}
 	}
-	for range max(s.operators, 1) {
-		if err := l.addOperator(s); err != nil {
+	for n := range max(s.operators, 1) {
+		err := l.addOperator(s)
+		if n == 0 || !s.elected { // Who is not at work watches nothing.
+			err = errors.Join(err, l.atWork(ctx))
+		}
+		if err != nil {
 			l.close()
 			return nil, err
 		}
-	}
-	if err := l.atWork(ctx); err != nil {
-		l.close()
-		return nil, err
 	}
 	return l, nil
 }
@@ -107,6 +109,9 @@ func (l *lane) addOperator(s setup) error {
 		return err
 	}
 	o := &process{binary: s.binary, kubeconfig: file, env: s.env, args: s.args}
+	if s.elected {
+		o.args = append(slices.Clone(s.args), "--leader-elect", "--leader-election-namespace="+l.namespace)
+	}
 	l.operators = append(l.operators, o)
 	return o.start()
 }

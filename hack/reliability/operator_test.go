@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -23,6 +25,7 @@ type process struct {
 	wanted  bool
 	killed  bool
 	deaths  []string
+	deposed int // How often it ended as it did not lead any more.
 	said    tail
 }
 
@@ -50,8 +53,12 @@ func (p *process) lookAfter(command *exec.Cmd, ended chan struct{}) {
 	err := command.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.killed {
-		p.deaths = append(p.deaths, fmt.Sprintf("the operator ended by itself: %v\n%s", err, p.said.String()))
+	switch said := p.said.String(); {
+	case p.killed:
+	case slices.Contains(p.args, "--leader-elect") && strings.Contains(said, "leader election lost"):
+		p.deposed++
+	default:
+		p.deaths = append(p.deaths, fmt.Sprintf("the operator ended by itself: %v\n%s", err, said))
 	}
 	if p.wanted {
 		if err := p.launch(); err != nil {
@@ -106,6 +113,13 @@ func (p *process) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.command.Process.Pid
+}
+
+// ousted is how often it ended as it did not lead any more.
+func (p *process) ousted() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.deposed
 }
 
 // complaints are the ends that nobody brought about, since it was last asked.

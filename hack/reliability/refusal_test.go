@@ -265,7 +265,7 @@ func (f *refused) meet(ctx context.Context, l *lane, during time.Duration) []str
 	}
 	before := l.writes()
 	wait(ctx, during)
-	violations := f.churn(l.writes()[len(before):])
+	violations := f.churn(l.writes()[len(before):], during)
 	if err := f.lift(ctx, l); err != nil {
 		return append(violations, err.Error())
 	}
@@ -305,10 +305,14 @@ func (l *lane) says(ctx context.Context, order *v1alpha1.WorkOrder, code v1alpha
 	return fmt.Errorf("the order does not say %s, but %s: %w", code, newest.Status.Message, err)
 }
 
-// churn says what was written of an order while it had nothing to say but that it waits.
-func (f *refused) churn(writes []proxy.Call) (violations []string) {
+// churn says what was written of an order while it had nothing to say but that it waits. What cannot be said at all is tried
+// again and again, an event and a status a turn, with pauses that grow.
+func (f *refused) churn(writes []proxy.Call, during time.Duration) (violations []string) {
+	if most := 2 * failing(during); f.code == "" && len(writes) > most {
+		violations = append(violations, fmt.Sprintf("%d writes while they were refused, want at most %d", len(writes), most))
+	}
 	if f.code == "" {
-		return nil
+		return violations
 	}
 	for _, call := range writes {
 		if call.Resource != "pods" {

@@ -59,6 +59,9 @@ func restful(ctx context.Context, l *lane, r *row, size int) []string {
 	}
 	r.note("%d MiB of memory before, %d after, %d and %d after two restarts",
 		mebibytes(memory[0]), mebibytes(memory[1]), mebibytes(memory[2]), mebibytes(memory[3]))
+	if most := 1.25 * max(memory[1], memory[2]); memory[3] > most { // Garbage is collected when it is, so no two processes are alike.
+		violations = append(violations, fmt.Sprintf("%d MiB of memory after a second restart, want at most %d", mebibytes(memory[3]), mebibytes(most)))
+	}
 	return append(violations, flat(ctx, l)...)
 }
 

@@ -79,6 +79,33 @@ func drawSleep(seed uint64) sleep {
 	return s
 }
 
+// leaderless is how long it takes at most until somebody else leads: a lease of 15 s and the pause between two tries, which
+// is 2 s and a little.
+const leaderless = 18 * time.Second
+
+// depose freezes the leader of two operators for so long that the other one leads when it goes on.
+func (s sleep) depose(ctx context.Context) []string {
+	l, err := newLane(ctx, setup{operators: 2, elected: true})
+	if err != nil {
+		return []string{err.Error()}
+	}
+	defer l.close()
+	s.length += leaderless
+	violations := s.play(ctx, l)
+	leaving, enough := context.WithTimeout(ctx, 2*leaderless)
+	defer enough()
+	for l.operators[0].ousted() == 0 && leaving.Err() == nil {
+		wait(leaving, stillness)
+	}
+	if l.operators[0].ousted() == 0 {
+		violations = append(violations, "it has not noticed that it leads no more"+l.lastWords())
+	}
+	if l.proxies[1].Count(proxy.Write) == 0 {
+		violations = append(violations, "nobody else led meanwhile: the case shows nothing")
+	}
+	return violations
+}
+
 // script freezes the first operator as the sleep says, and lets it go on when it is over.
 func (s sleep) script(o *process, frozen chan<- struct{}) proxy.Script {
 	freeze := func() {
@@ -211,21 +238,32 @@ var _ = Describe("R8: one of two operators is frozen and thawed", func() {
 	It("breaks no law, whatever happened meanwhile", func(ctx SpecContext) {
 		r := begin("R8", "freezes")
 		r.operators = 2
+		plan := func(s sleep, violations []string) []string {
+			if len(violations) > 0 {
+				violations = append(violations, fmt.Sprintf("the plan was %+v", s))
+			}
+			return violations
+		}
 		var trials []trial
 		for _, name := range []string{lateSave, latePost, lateAfterCancel, lateAfterRewind} {
 			trials = append(trials, trial{name: name, run: late(name)})
 		}
-		for _, seed := range r.seeded(either[uint64](200, 12)) {
+		for _, seed := range r.seeded(either[uint64](150, 12)) {
 			s := drawSleep(seed)
 			trials = append(trials, trial{name: fmt.Sprintf("R8/seed=%d", seed), run: func(ctx context.Context, l *lane) []string {
-				violations := s.play(ctx, l)
-				if len(violations) > 0 {
-					violations = append(violations, fmt.Sprintf("the plan was %+v", s))
-				}
-				return violations
+				return plan(s, s.play(ctx, l))
 			}})
 		}
 		r.try(ctx, trials...)
+		trials, r.ownLanes = nil, true
+		for seed := range either[uint64](12, 1) {
+			s := drawSleep(firstSeed() + seed)
+			trials = append(trials, trial{name: fmt.Sprintf("R8/leader/seed=%d", firstSeed()+seed), run: func(ctx context.Context, _ *lane) []string {
+				return plan(s, s.depose(ctx))
+			}})
+		}
+		r.try(ctx, trials...)
+		r.note("%d of them of the leader, for longer than its lease", len(trials))
 		r.end()
 	}, NodeTimeout(30*time.Minute))
 })

@@ -19,6 +19,7 @@ import (
 	"workorders.dev/operator/controllers/plan"
 	"workorders.dev/operator/controllers/progress"
 	"workorders.dev/operator/controllers/steppod"
+	"workorders.dev/operator/hack/reliability/laws"
 )
 
 // forgeries are owner references that somebody might put on a Pod that bears the name and the labels of a step's.
@@ -52,8 +53,12 @@ func forge(ctx context.Context, l *lane, order *v1alpha1.WorkOrder, owners []met
 	}
 	pod.Status.Phase = phase
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: steppod.ContainerName}}
-	if phase != corev1.PodPending {
-		pod.Status.ContainerStatuses[0].State.Terminated = &corev1.ContainerStateTerminated{Message: "forged"}
+	switch state := &pod.Status.ContainerStatuses[0].State; phase {
+	case corev1.PodPending:
+	case corev1.PodRunning:
+		state.Running = &corev1.ContainerStateRunning{StartedAt: metav1.Now()}
+	default:
+		state.Terminated = &corev1.ContainerStateTerminated{Message: "forged"}
 	}
 	return pod, l.cluster.Status().Update(ctx, pod)
 }
@@ -132,7 +137,7 @@ var _ = Describe("R13: forged parts", func() {
 		r := begin("R13", "forgeries")
 		trials := []trial{{name: "R13/an event", run: withForgedEvent}}
 		for owner, owners := range forgeries {
-			for _, phase := range []corev1.PodPhase{corev1.PodPending, corev1.PodSucceeded, corev1.PodFailed} {
+			for _, phase := range []corev1.PodPhase{corev1.PodPending, corev1.PodRunning, corev1.PodSucceeded, corev1.PodFailed} {
 				trials = append(trials, trial{name: fmt.Sprintf("R13/a Pod with %s/%s", owner, phase), run: withForgedPod(owners, phase)})
 			}
 		}
@@ -248,7 +253,7 @@ func againAndAgain(how metav1.DeletionPropagation, times int) func(context.Conte
 			if err := l.reaches(ctx, order, int64(n%points)); err != nil {
 				return append(violations, err.Error())
 			}
-			for _, broken := range l.remove(ctx, order, how) {
+			for _, broken := range slices.Concat(l.midway(ctx, order), l.remove(ctx, order, how), l.abandoned(order)) {
 				violations = append(violations, fmt.Sprintf("%s (the %dth order of that name)", broken, n+1))
 			}
 		}
@@ -270,15 +275,16 @@ func removedMidway(how metav1.DeletionPropagation, point int64, down bool) func(
 		if err != nil {
 			return []string{err.Error()}
 		}
+		violations := l.midway(ctx, order)
 		if !down {
-			return append(l.remove(ctx, order, how), l.abandoned(order)...)
+			return slices.Concat(violations, l.remove(ctx, order, how), l.abandoned(order))
 		}
 		l.operator().stop()
 		err = l.cluster.Delete(ctx, order, client.PropagationPolicy(how))
 		if started := l.operator().start(); started != nil || err != nil {
 			return []string{fmt.Sprint(started, err)}
 		}
-		return append(l.gone(ctx, order, how), l.abandoned(order)...)
+		return slices.Concat(violations, l.gone(ctx, order, how), l.abandoned(order))
 	}
 }
 
@@ -290,6 +296,20 @@ func (l *lane) reaches(ctx context.Context, order *v1alpha1.WorkOrder, transitio
 		newest := l.seen.newest(order.UID)
 		return transitions == 0 || newest != nil && newest.Status.Sequence >= transitions
 	})
+}
+
+// midway says which laws an order has broken so far. Its operator stands still while somebody looks.
+func (l *lane) midway(ctx context.Context, order *v1alpha1.WorkOrder) []string {
+	l.operator().freeze()
+	defer l.operator().thaw()
+	if err := l.abreast(ctx, []*v1alpha1.WorkOrder{order}); err != nil {
+		return []string{err.Error()}
+	}
+	record, err := l.recordOf(ctx, order)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return laws.Midway(record)
 }
 
 // abandoned says which laws were broken that hold for a removed order too: what ran for it ran once.

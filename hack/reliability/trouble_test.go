@@ -52,9 +52,20 @@ func succeeded(l *lane, orders []*v1alpha1.WorkOrder) (violations []string) {
 	return violations
 }
 
-// perSecond is how often an operator may knock at a closed door for each order that it has, on average: each knocks at
-// most once a turn, and the pauses between turns that fail double from 20 ms on.
-const perSecond = 5
+// failing is how many turns of an order may fail in a while: the pauses between them double, from 20 ms to half a minute.
+func failing(during time.Duration) int {
+	turns := 1
+	for past, pause := time.Duration(0), 20*time.Millisecond; past < during; past, pause = past+pause, min(2*pause, 30*time.Second) {
+		turns++
+	}
+	return turns
+}
+
+// mostKnocks is how often an operator may knock at a closed door while it is closed for so long: each order knocks once or
+// twice a turn, and the watches do, ten times as often at most.
+func mostKnocks(orders int, closed time.Duration) int32 {
+	return int32((2*orders + 10) * failing(closed))
+}
 
 // trouble are the cases of R6: an API server in trouble is not made worse, and the orders converge when it is over.
 func trouble(context.Context) (*row, []trial) {
@@ -85,7 +96,7 @@ func trouble(context.Context) (*row, []trial) {
 		})
 		orders, violations := crowd(ctx, l, size, slowly(either("10s", "500ms")))
 		r.note("%d orders: %d requests in an outage of %s", size, knocks.Load(), outage)
-		if most := int32(perSecond * size * int(outage.Seconds())); knocks.Load() > most || knocks.Load() == 0 {
+		if most := mostKnocks(size, outage); knocks.Load() > most || knocks.Load() == 0 {
 			violations = append(violations, fmt.Sprintf("%d requests in an outage, want at most %d", knocks.Load(), most))
 		}
 		return append(violations, succeeded(l, orders)...)

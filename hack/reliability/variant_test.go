@@ -38,9 +38,22 @@ func changed(changes []change) (map[string]string, error) {
 	return contents, nil
 }
 
-// buildVariant builds an operator whose source is changed so, and returns its file in that folder. The sources
-// themselves stay as they are.
+// buildVariant builds an operator whose source is changed so, and returns its file in that folder.
 func buildVariant(ctx context.Context, directory string, changes ...change) (string, error) {
+	overlay, err := overlaid(directory, changes)
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(directory, "operator")
+	said, err := exec.CommandContext(ctx, "go", "build", overlay, "-o", binary, "workorders.dev/operator").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build a changed operator: %w\n%s", err, said)
+	}
+	return binary, nil
+}
+
+// overlaid is the argument by which the compiler takes the source to be changed so. The sources themselves stay as they are.
+func overlaid(directory string, changes []change) (string, error) {
 	contents, err := changed(changes)
 	if err != nil {
 		return "", err
@@ -56,13 +69,6 @@ func buildVariant(ctx context.Context, directory string, changes ...change) (str
 	if err != nil {
 		return "", err
 	}
-	list, binary := filepath.Join(directory, "overlay.json"), filepath.Join(directory, "operator")
-	if err := os.WriteFile(list, encoded, 0o600); err != nil {
-		return "", err
-	}
-	said, err := exec.CommandContext(ctx, "go", "build", "-overlay", list, "-o", binary, "workorders.dev/operator").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build a changed operator: %w\n%s", err, said)
-	}
-	return binary, nil
+	list := filepath.Join(directory, "overlay.json")
+	return "-overlay=" + list, os.WriteFile(list, encoded, 0o600)
 }
