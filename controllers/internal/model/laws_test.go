@@ -115,6 +115,7 @@ func (s *step) started(pod *corev1.Pod) {
 	case step == nil || attempt(order.UID, step.Name, step.Epoch) != a || step.Phase != v1alpha1.StepRunning:
 		s.breach("I1: %s starts although its step is %s", a, encode(step))
 	case g.Unwanted[a]: // What it needed may be about to run again; then it is about to be stopped.
+	case step.SpecHash != digestOf(&order.Spec, step.Name): // Its start was decided when it needed something else.
 	case waitsFor(order, step.Name) != "":
 		s.breach("I4: %s starts while %s is not done", a, waitsFor(order, step.Name))
 	}
