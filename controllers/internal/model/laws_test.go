@@ -204,7 +204,8 @@ func (s *step) whole(before, after *v1alpha1.WorkOrder) {
 	if is.Rewinds < was.Rewinds {
 		s.breach("I8: rewinds fall from %d to %d", was.Rewinds, is.Rewinds)
 	}
-	if is.Phase == v1alpha1.WorkOrderSucceeded && was.Phase != is.Phase && !is.Expired { // A deadline lets rewinds wait for the end.
+	// A deadline lets rewinds wait for the end, and of an order that is being deleted no edit is read any more.
+	if is.Phase == v1alpha1.WorkOrderSucceeded && was.Phase != is.Phase && !is.Expired && after.DeletionTimestamp == nil {
 		for name := range runsAgain(after) {
 			s.breach("I3: the order succeeds although %s is to run again", name)
 		}
