@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/steppod"
@@ -33,6 +34,8 @@ func (l *laws) made(c *cluster, pod *corev1.Pod) {
 		return
 	case status.SpecHash != pod.Annotations[steppod.AnnotationSpecHash] || order.Generation != order.Status.ObservedGeneration:
 		return // It was edited, and the Pod may be made from either spec.
+	case meta.IsStatusConditionTrue(order.Status.Conditions, v1alpha1.ConditionStalled):
+		return // The spec that it was edited into cannot run: nobody makes a Pod from that, but a frozen operator from the one before.
 	}
 	want, got := map[string]string{}, map[string]string{}
 	for _, input := range inputsOf(&order.Spec, spec) {

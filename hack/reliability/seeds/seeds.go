@@ -2,9 +2,10 @@
 package seeds
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
-	"time"
+	"os"
 
 	"workorders.dev/operator/hack/reliability/report"
 )
@@ -12,12 +13,13 @@ import (
 // Full is how many walks are taken with RELIABILITY=full, in some minutes. -rapid.checks=10000 takes more.
 const Full = 2_000
 
-// Set has rapid take so many walks from the same seed each time, so that what a change breaks shows at that change; or with
-// RELIABILITY=full as many as Full, from another seed each time. Flags that were given go before. It parses the flags.
+// Set has rapid take so many walks, or with RELIABILITY=full as many as Full. They are the same each time, so that what a change
+// breaks shows at that change, and that what was published can be seen again; RELIABILITY_SEED, a number, is for others.
+// Flags that were given go before. It parses the flags.
 func Set(usual int) {
-	ours := map[string]string{"rapid.checks": fmt.Sprint(usual), "rapid.nofailfile": "true", "rapid.shrinktime": "10s", "rapid.seed": "1"}
+	ours := map[string]string{"rapid.checks": fmt.Sprint(usual), "rapid.nofailfile": "true", "rapid.shrinktime": "10s", "rapid.seed": cmp.Or(os.Getenv("RELIABILITY_SEED"), "1")}
 	if report.Full() {
-		ours["rapid.checks"], ours["rapid.seed"] = fmt.Sprint(Full), fmt.Sprint(time.Now().Unix())
+		ours["rapid.checks"] = fmt.Sprint(Full)
 	}
 	flag.Parse()
 	flag.Visit(func(f *flag.Flag) { delete(ours, f.Name) })
