@@ -69,6 +69,12 @@ build: ## Build bin/workorder-operator
 	$(begin)
 	go build -o bin/workorder-operator .
 
+.PHONY: plugin
+plugin: ## Build bin/kubectl-workorder, the kubectl plugin; with bin on the path it is `kubectl workorder`
+	$(begin)
+	go build -ldflags='-s -w' -o bin/kubectl-workorder ./cmd/kubectl-workorder
+	cp cmd/kubectl-workorder/kubectl_complete-workorder bin/
+
 .PHONY: generate
 generate: ## Write the code and manifests that follow from types and markers
 	$(begin)

@@ -17,6 +17,9 @@ const (
 	ConditionLogComplete = "LogComplete"
 )
 
+// Conditions are those that the operator keeps, and that the log speaks of. Others may put more beside them.
+var Conditions = []string{ConditionFinished, ConditionSucceeded, ConditionReady, ConditionReconciling, ConditionStalled, ConditionLogComplete}
+
 // The reasons of those conditions.
 const (
 	// ReasonPending: the order was accepted and has started nothing yet.

@@ -28,7 +28,7 @@ var _ admission.Validator[*v1alpha1.WorkOrder] = validator{}
 
 // ValidateCreate refuses a new order that cannot run.
 func (validator) ValidateCreate(_ context.Context, order *v1alpha1.WorkOrder) (admission.Warnings, error) {
-	return atMost(warnings(order)), refusal(order, plan.Problems(order))
+	return atMost(plan.Warnings(order)), refusal(order, plan.Problems(order))
 }
 
 // ValidateUpdate refuses an edit that brings a problem. Those that were there before are warned of only: to refuse them
@@ -42,7 +42,7 @@ func (validator) ValidateUpdate(_ context.Context, before, order *v1alpha1.WorkO
 	for _, p := range left {
 		said = append(said, fmt.Sprintf("%s: the order still cannot run: %s", p.Field, p.Message))
 	}
-	return atMost(append(said, warnings(order)...)), refusal(order, brought)
+	return atMost(append(said, plan.Warnings(order)...)), refusal(order, brought)
 }
 
 // ValidateDelete refuses nothing.

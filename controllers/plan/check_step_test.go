@@ -137,7 +137,7 @@ func TestNamesThatDifferInTwoLettersAtMostMayBeMeant(t *testing.T) {
 		if meant != "" {
 			want = fmt.Sprintf(" (did you mean %q?)", meant)
 		}
-		if got := nearest(name, known); got != want {
+		if got := Nearest(name, known); got != want {
 			t.Errorf("%q: got %q, want %q", name, got, want)
 		}
 	}

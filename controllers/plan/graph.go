@@ -180,6 +180,26 @@ func (g *graph) cycles() [][]string {
 	return cycles
 }
 
+// Need is a step of an order, and what it needs.
+type Need struct {
+	Step *v1alpha1.Step
+	// Needs are the names of the steps that must be done before it starts. A step of finally needs that all others are over,
+	// and names none.
+	Needs []string
+	// Finally says that the step is one of spec.finally.
+	Finally bool
+}
+
+// Needs are the steps of a spec in the order in which they run. What cannot be brought into order comes as it is declared.
+func Needs(spec *v1alpha1.WorkOrderSpec) []Need {
+	g := graphOf(spec)
+	needs := make([]Need, 0, len(g.nodes))
+	for i := range g.nodes {
+		needs = append(needs, Need{Step: g.nodes[i].Step, Needs: g.nodes[i].needs, Finally: g.nodes[i].finally})
+	}
+	return needs
+}
+
 // Inputs are the steps whose outputs each step gets, by its name.
 func Inputs(spec *v1alpha1.WorkOrderSpec) map[string][]string {
 	g := graphOf(spec)

@@ -24,10 +24,12 @@ func (c *check) nearest(name string, known []string) string {
 	if len(c.found) >= maxHints {
 		return ""
 	}
-	return nearest(name, known)
+	return Nearest(name, known)
 }
 
-func nearest(name string, known []string) string {
+// Nearest is the known name that is most like another one, as a question to whoever wrote that: ` (did you mean "plan"?)`.
+// It is empty if none is alike.
+func Nearest(name string, known []string) string {
 	best, least := "", maxTypos+1
 	for _, candidate := range known {
 		if d := distance(name, candidate); d < least {

@@ -60,13 +60,21 @@ func (c Chain) Fold() (v1alpha1.WorkOrderStatus, bool) {
 func (c Chain) Superseded() map[string]bool {
 	void := map[string]bool{}
 	for _, e := range c.Events {
-		if e.Spec.Rewind == nil {
-			continue
+		for _, earlier := range c.SupersededBy(e) {
+			void[earlier.Name] = true
 		}
-		for _, earlier := range c.Events {
-			if supersedes(&e.Spec, &earlier.Spec) {
-				void[earlier.Name] = true
-			}
+	}
+	return void
+}
+
+// SupersededBy are the events of the chain that a rewind made void; none, if the event holds none.
+func (c Chain) SupersededBy(rewound *v1alpha1.ProgressEvent) (void []*v1alpha1.ProgressEvent) {
+	if rewound.Spec.Rewind == nil {
+		return nil
+	}
+	for _, earlier := range c.Events {
+		if supersedes(&rewound.Spec, &earlier.Spec) {
+			void = append(void, earlier)
 		}
 	}
 	return void

@@ -178,16 +178,10 @@ func sameResult(a, b *v1alpha1.StepStatus) bool {
 	return b.CompletionTime != nil && a.CompletionTime.Equal(b.CompletionTime) && a.Output == b.Output && gocmp.Equal(a.ExitCode, b.ExitCode)
 }
 
-// own are the conditions that the log speaks of; others may put more beside them.
-var own = []string{
-	v1alpha1.ConditionFinished, v1alpha1.ConditionSucceeded, v1alpha1.ConditionReady, v1alpha1.ConditionReconciling,
-	v1alpha1.ConditionStalled, v1alpha1.ConditionLogComplete,
-}
-
 // foldIsStatus is I7: the log, folded, is the status, unless the newest event could not be written.
 func foldIsStatus(r *Record) []string {
 	status := r.Order.Status.DeepCopy()
-	status.Conditions = slices.DeleteFunc(status.Conditions, func(c metav1.Condition) bool { return !slices.Contains(own, c.Type) })
+	status.Conditions = slices.DeleteFunc(status.Conditions, func(c metav1.Condition) bool { return !slices.Contains(v1alpha1.Conditions, c.Type) })
 	if status.Head == "" || plan.SequenceOf(status.Head) != status.Sequence {
 		return nil
 	}

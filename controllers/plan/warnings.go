@@ -1,4 +1,4 @@
-package admission
+package plan
 
 import (
 	"fmt"
@@ -10,14 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"workorders.dev/operator/api/v1alpha1"
-	"workorders.dev/operator/controllers/plan"
 	"workorders.dev/operator/controllers/steppod"
 )
 
-// warnings are what is allowed, and yet hardly meant.
-func warnings(order *v1alpha1.WorkOrder) []string {
+// Warnings are what is allowed in an order, and yet hardly meant: a sentence each, which begins with the field.
+func Warnings(order *v1alpha1.WorkOrder) []string {
 	said := aboutRemoval(order)
-	inputs := plan.Inputs(&order.Spec)
+	inputs := Inputs(&order.Spec)
 	for _, list := range []struct {
 		at    *field.Path
 		steps []v1alpha1.Step

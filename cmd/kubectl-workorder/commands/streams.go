@@ -1,0 +1,258 @@
+package commands
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/cmd/kubectl-workorder/timeline"
+	"workorders.dev/operator/controllers/follow"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+// streams are logs that are copied to the output, line by line.
+type streams struct {
+	*tool
+	*logging
+	cluster *cluster
+	pods    kubernetes.Interface
+	// named says that each line begins with its attempt.
+	named   bool
+	copying sync.WaitGroup
+
+	mu sync.Mutex
+	// begun are the Pods whose logs are copied or have been; current are those that the status holds now.
+	begun, current map[string]bool
+	failure        error
+}
+
+// attempt is an attempt at a step that had a Pod.
+type attempt struct {
+	namespace, pod, step string
+	epoch                int64
+	made                 time.Time
+	// ran says that its container has started, and ended that it runs no more, or never will.
+	ran, ended bool
+}
+
+// wanted says whether an attempt's log is asked for.
+func (l *logging) wanted(step string, epoch int64) bool {
+	return (l.step == "" || l.step == step) && (l.epoch == 0 || l.epoch == epoch)
+}
+
+// attempts are those of which there are Pods, in the order in which they were made.
+func (s *streams) attempts(ctx context.Context, order *v1alpha1.WorkOrder) (list []attempt, err error) {
+	pods := &corev1.PodList{}
+	ofOrder := client.MatchingLabels{steppod.LabelOrderUID: string(order.UID)}
+	if err := s.cluster.List(ctx, pods, client.InNamespace(order.Namespace), ofOrder); err != nil {
+		return nil, err
+	}
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		if a := attemptOf(pod); steppod.Owned(pod, order.UID) && !steppod.Sealed(pod) && s.wanted(a.step, a.epoch) {
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, func(a, b attempt) int {
+		return cmp.Or(a.made.Compare(b.made), cmp.Compare(a.step, b.step), cmp.Compare(a.epoch, b.epoch))
+	})
+	return list, nil
+}
+
+// attemptOf is what a Pod says of the attempt that it makes.
+func attemptOf(pod *corev1.Pod) attempt {
+	a := attempt{namespace: pod.Namespace, pod: pod.Name, step: pod.Labels[steppod.LabelStep], made: pod.CreationTimestamp.Time}
+	a.epoch, _ = strconv.ParseInt(pod.Labels[steppod.LabelEpoch], 10, 64) // 0 is no epoch.
+	for _, container := range pod.Status.ContainerStatuses {
+		if container.Name == steppod.ContainerName {
+			a.ended = container.State.Terminated != nil
+			a.ran = a.ended || container.State.Running != nil
+		}
+	}
+	a.ended = a.ended || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	return a
+}
+
+// followed copies what there is, one attempt after the other, and then what runs as it comes, until the order has finished.
+func (s *streams) followed(ctx context.Context, name string, attempts []attempt) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	s.named = s.step == "" || s.epoch == 0
+	for _, a := range attempts {
+		if !a.ended {
+			continue // It is about to be followed.
+		}
+		s.begun[a.pod] = true
+		if !a.ran {
+			continue
+		}
+		if _, err := s.copy(ctx, a, time.Time{}); err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
+			return explained(err, "get", "pods/log")
+		}
+	}
+	err := whateverTheEnd(s.cluster.follow(name).until(ctx, &runsView{patience: patience{errOut: s.ErrOut}, streams: s, ctx: ctx}))
+	if err != nil {
+		stop()
+	}
+	s.setCurrent(nil)
+	s.copying.Wait()
+	return cmp.Or(err, s.failure)
+}
+
+// runsView begins to copy the log of each attempt that it sees.
+type runsView struct {
+	patience
+	*streams
+	ctx    context.Context
+	joined bool
+}
+
+func (v *runsView) show(state follow.State) {
+	steps := slices.Clone(state.Order.Status.Steps)
+	if v.joined { // Attempts may have come and gone since the state before; those before the first one have been copied.
+		for _, event := range state.Fresh {
+			steps = append(steps, event.Spec.Changes.Steps...)
+		}
+	}
+	v.joined = true
+	v.setCurrent(state.Order.Status.Steps)
+	for i := range steps {
+		step := &steps[i]
+		if step.PodName == "" || v.begun[step.PodName] || !v.wanted(step.Name, step.Epoch) {
+			continue
+		}
+		v.begun[step.PodName] = true
+		a := attempt{namespace: state.Order.Namespace, pod: step.PodName, step: step.Name, epoch: step.Epoch}
+		v.copying.Go(func() {
+			if err := v.copyLive(v.ctx, a); err != nil && v.ctx.Err() == nil {
+				v.mu.Lock()
+				defer v.mu.Unlock()
+				v.failure = explained(err, "get", "pods/log")
+			}
+		})
+	}
+}
+
+// setCurrent notes which Pods the status says that run.
+func (s *streams) setCurrent(steps []v1alpha1.StepStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = map[string]bool{}
+	for i := range steps {
+		if steps[i].Phase == v1alpha1.StepRunning {
+			s.current[steps[i].PodName] = true
+		}
+	}
+}
+
+func (s *streams) isCurrent(pod string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current[pod]
+}
+
+// lookPause is how long to wait before a container that has not started, or a log that broke off, is looked at again.
+const lookPause = 300 * time.Millisecond
+
+// copyLive copies the log of an attempt from its beginning to its end, whether its Pod is there yet or not. A connection that
+// breaks looks like the end of a log, so that the end is that of the container.
+func (s *streams) copyLive(ctx context.Context, a attempt) error {
+	after, failures := time.Time{}, 0
+	for ctx.Err() == nil {
+		current := s.isCurrent(a.pod) // Asked before the Pod is: one that is missing then is missing for good.
+		now, err := s.look(ctx, a)
+		if err == nil && now.ran {
+			after, err = s.copy(ctx, a, after)
+		}
+		switch {
+		case err == nil && now.ended, apierrors.IsNotFound(err) && !current:
+			return nil
+		case err == nil:
+			failures = 0
+		case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
+			return err
+		default:
+			if failures++; failures > mostFailures && !current {
+				return err // Its node does not answer, and the order has gone on.
+			}
+		}
+		select {
+		case <-time.After(lookPause):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// look reads the Pod of an attempt.
+func (s *streams) look(ctx context.Context, a attempt) (attempt, error) {
+	pod := &corev1.Pod{}
+	err := s.cluster.Get(ctx, client.ObjectKey{Namespace: a.namespace, Name: a.pod}, pod)
+	return attemptOf(pod), err
+}
+
+// mostFailures is how often in a row the log of an attempt that is over is asked for in vain.
+const mostFailures = 10
+
+// copy copies the lines of a log that came after a time, and returns the time of the last one.
+func (s *streams) copy(ctx context.Context, a attempt, after time.Time) (time.Time, error) {
+	options := &corev1.PodLogOptions{Container: steppod.ContainerName, Follow: s.follow, Timestamps: true}
+	if !after.IsZero() {
+		options.SinceTime = &metav1.Time{Time: after}
+	}
+	stream, err := s.pods.CoreV1().Pods(a.namespace).GetLogs(a.pod, options).Stream(ctx)
+	if err != nil {
+		return after, err
+	}
+	defer stream.Close()
+	for reader, last := bufio.NewReaderSize(stream, mostOfLine), after; ; {
+		line, err := reader.ReadSlice('\n')
+		stamp, text, stamped := strings.Cut(string(line), " ")
+		if at, parseErr := time.Parse(time.RFC3339Nano, stamp); !stamped || parseErr != nil {
+			text = string(line) // What is left of a line that is longer than any that people read.
+		} else {
+			last = at
+		}
+		if len(line) > 0 && last.After(after) { // It asks by the second, and so is told of some lines twice.
+			s.line(a, text)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return last, nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return last, err
+		}
+	}
+}
+
+// mostOfLine is how much of a line is printed at once: the rest of a longer one comes as a line of its own.
+const mostOfLine = 64 << 10
+
+// line writes a line of an attempt's log.
+func (s *streams) line(a attempt, text string) {
+	if text = strings.TrimSuffix(text, "\n"); !s.raw {
+		text = timeline.Text(text)
+	}
+	prefix := ""
+	if s.named {
+		prefix = fmt.Sprintf("%s/%d | ", a.step, a.epoch)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.Out, "%s%s\n", prefix, text)
+}
