@@ -67,7 +67,7 @@ func verdictOn(order *v1alpha1.WorkOrder, step *v1alpha1.Step) (v verdict, known
 		for _, w := range whens {
 			switch {
 			case step.When != fmt.Sprintf(w.says, other.Name):
-			case slices.Contains(before, other.Name):
+			case slices.Contains(before, other.Name) && specOf(&order.Spec, other.Name) != nil: // Not one that is needed, and removed.
 				return w.means(other), true
 			default:
 				return hasNoValue, true
