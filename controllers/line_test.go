@@ -64,6 +64,7 @@ var _ = Describe("An operator that runs only so many orders at a time", func() {
 		f.submit(ctx, 0, "a", "b", "c", "d")
 		stop := f.open(limits)
 		f.shows(ctx, 0, map[string]string{"a": "Running", "b": "Running", "c": "Pending: it is next"})
+		f.pod(ctx, 0, "a") // It is made after the order says that it runs, and by nobody once the operator has stopped.
 		stop()
 		f.ends(ctx, 0, "a")
 		f.submit(ctx, 0, "e")
@@ -299,15 +300,21 @@ func (f *floor) log(ctx context.Context, namespace int, name string) (types []st
 	return types
 }
 
-// ends plays the node: the Pod of an order ends well, once it is there.
-func (f *floor) ends(ctx context.Context, namespace int, name string) {
+// pod is the Pod of an order, once it is there.
+func (f *floor) pod(ctx context.Context, namespace int, name string) *corev1.Pod {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
 	Eventually(func() []corev1.Pod {
 		Expect(mgr.GetAPIReader().List(ctx, pods, client.InNamespace(f.namespaces[namespace]), client.MatchingLabels{steppod.LabelOrder: name})).To(Succeed())
 		return pods.Items
 	}).WithTimeout(30 * time.Second).Should(HaveLen(1))
-	pod := &pods.Items[0]
+	return &pods.Items[0]
+}
+
+// ends plays the node: the Pod of an order ends well, once it is there.
+func (f *floor) ends(ctx context.Context, namespace int, name string) {
+	GinkgoHelper()
+	pod := f.pod(ctx, namespace, name)
 	pod.Status.Phase = corev1.PodSucceeded
 	Expect(f.Status().Update(ctx, pod)).To(Succeed())
 }
