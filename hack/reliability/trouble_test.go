@@ -61,10 +61,10 @@ func failing(during time.Duration) int {
 	return turns
 }
 
-// mostKnocks is how often an operator may knock at a closed door while it is closed for so long: each order knocks once or
-// twice a turn, and the watches do, ten times as often at most.
+// mostKnocks is how often an operator may knock at a closed door while it is closed for so long: each order knocks two or three
+// times a turn, and the watches do, ten times as often at most.
 func mostKnocks(orders int, closed time.Duration) int32 {
-	return int32((2*orders + 10) * failing(closed))
+	return int32((3*orders + 10) * failing(closed))
 }
 
 // trouble are the cases of R6: an API server in trouble is not made worse, and the orders converge when it is over.
