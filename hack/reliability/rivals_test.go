@@ -79,9 +79,9 @@ func drawSleep(seed uint64) sleep {
 	return s
 }
 
-// leaderless is how long it takes at most until somebody else leads: a lease of 15 s and the pause between two tries, which
-// is 2 s and a little.
-const leaderless = 18 * time.Second
+// leaderless is how long it takes at most until somebody else leads: a lease of 15 s, from when the other one has seen it renewed,
+// the pause between two tries, of 2 s and a little, before and after that, and what a busy machine adds.
+const leaderless = 22 * time.Second
 
 // depose freezes the leader of two operators for so long that the other one leads when it goes on.
 func (s sleep) depose(ctx context.Context) []string {
