@@ -105,11 +105,11 @@ func rowOf(step *v1alpha1.StepStatus, now time.Time) Row {
 	row := Row{Step: step.Name, Agent: Line(step.Agent), Phase: step.Phase, Epoch: step.Epoch}
 	row.Took = between(step.StartTime, step.CompletionTime, now)
 	row.Text = Line(cmp.Or(step.Output, step.Message))
-	switch {
-	case step.Phase == v1alpha1.StepBackoff && step.NotBefore != nil:
-		row.Text = fmt.Sprintf("again in %s: %s", max(0, step.NotBefore.Sub(now)).Round(time.Second), Line(step.Message))
-	case step.Error != nil:
+	if step.Error != nil {
 		row.Text = Line(cmp.Or(step.Error.Message, step.Message, string(step.Error.Code)))
+	}
+	if step.Phase == v1alpha1.StepBackoff && step.NotBefore != nil {
+		row.Text = fmt.Sprintf("again in %s: %s", Duration(max(0, step.NotBefore.Sub(now))), row.Text)
 	}
 	return row
 }
