@@ -74,6 +74,16 @@ func (t *tool) newCluster() (*cluster, error) {
 	return &cluster{WithWatch: c, config: config, namespace: namespace}, nil
 }
 
+// open reads an order of the cluster that is meant.
+func (t *tool) open(ctx context.Context, name string) (*cluster, *v1alpha1.WorkOrder, error) {
+	c, err := t.newCluster()
+	if err != nil {
+		return nil, nil, err
+	}
+	order, err := c.order(ctx, name)
+	return c, order, err
+}
+
 // order reads an order; if there is none of that name, the error names the one that is most like it.
 func (c *cluster) order(ctx context.Context, name string) (*v1alpha1.WorkOrder, error) {
 	order := &v1alpha1.WorkOrder{}

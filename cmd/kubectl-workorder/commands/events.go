@@ -37,11 +37,7 @@ comes later never changes what came before.`,
 			if err := checkOutput(r.output, "json"); err != nil {
 				return err
 			}
-			c, err := t.newCluster()
-			if err != nil {
-				return err
-			}
-			order, err := c.order(command.Context(), args[0])
+			c, order, err := t.open(command.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -57,9 +57,6 @@ func (t *tool) orderToDraw(ctx context.Context, args []string, file string) (*v1
 		}
 		return document.Order()
 	}
-	c, err := t.newCluster()
-	if err != nil {
-		return nil, err
-	}
-	return c.order(ctx, args[0])
+	_, order, err := t.open(ctx, args[0])
+	return order, err
 }

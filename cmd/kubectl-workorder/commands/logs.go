@@ -42,11 +42,7 @@ they are.`,
 			if l.epoch < 0 || l.epoch > 0 && len(args) == 1 {
 				return usagef("--epoch is one of a step's, from 1 on: name the step too")
 			}
-			c, err := t.newCluster()
-			if err != nil {
-				return err
-			}
-			order, err := c.order(command.Context(), args[0])
+			c, order, err := t.open(command.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -33,11 +33,7 @@ Exit code: 0 it is, 1 it is not, 2 usage, 130 interrupted.`,
 			if speed <= 0 {
 				return usagef("--speed is how many times faster than it was: write a number above 0")
 			}
-			c, err := t.newCluster()
-			if err != nil {
-				return err
-			}
-			order, err := c.order(command.Context(), args[0])
+			c, order, err := t.open(command.Context(), args[0])
 			if err != nil {
 				return err
 			}

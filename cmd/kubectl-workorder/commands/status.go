@@ -22,11 +22,7 @@ func (t *tool) status() *cobra.Command {
 			if err := checkOutput(output, "json"); err != nil {
 				return err
 			}
-			c, err := t.newCluster()
-			if err != nil {
-				return err
-			}
-			order, err := c.order(command.Context(), args[0])
+			c, order, err := t.open(command.Context(), args[0])
 			if err != nil {
 				return err
 			}
