@@ -93,6 +93,9 @@ func listWatch(cluster client.WithWatch, box *mailbox, which []client.ListOption
 	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			if options.ResourceVersion == "0" {
+				options.ResourceVersion = "" // What is in some cache may be older than what somebody has just done.
+			}
 			orders := &v1alpha1.WorkOrderList{}
 			err := cluster.List(ctx, orders, chosen(options))
 			box.answered(err)
@@ -158,6 +161,8 @@ func (f *follower) state(ctx context.Context, letter letter) (State, error) {
 		event := &v1alpha1.ProgressEvent{}
 		err := f.cluster.Get(ctx, client.ObjectKey{Namespace: order.Namespace, Name: unknown}, event)
 		switch {
+		case apierrors.IsNotFound(err) && apierrors.IsUnexpectedServerError(err):
+			return state, err // It is not the event that is not found, but what serves it.
 		case apierrors.IsNotFound(err) && letter.gone:
 			state.Chain = reader.Chain() // Its events have gone with it, and nobody has lost them.
 			return state, nil

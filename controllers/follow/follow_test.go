@@ -199,6 +199,8 @@ var _ = Describe("Who follows an order", func() {
 			Eventually(each[order.order.Name].seen).WithTimeout(30*time.Second).Should(Equal(order.names), order.order.Name)
 		}
 		Eventually(all.seen).WithTimeout(30 * time.Second).Should(ConsistOf(append(slices.Clone(orders[0].names), orders[1].names...)))
+		p.Cut("", true)
+		Consistently(all.seen).WithTimeout(2*time.Second).Should(HaveLen(len(orders[0].names)+len(orders[1].names)), "nothing is shown twice")
 		Expect(all.disturbances()).NotTo(BeZero(), "nothing was disturbed: the spec shows nothing")
 	}, NodeTimeout(2*time.Minute))
 

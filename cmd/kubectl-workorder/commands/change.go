@@ -35,7 +35,7 @@ func (t *tool) changed(ctx context.Context, name string, make change) error {
 		return c.Patch(ctx, order, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner("kubectl-workorder"))
 	})
 	if err != nil {
-		return explained(err, "patch", "workorders")
+		return explained(err)
 	}
 	fmt.Fprintf(t.Out, "%s %s\n", name, said)
 	return nil

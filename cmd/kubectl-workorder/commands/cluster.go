@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
+	"regexp"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -41,18 +41,18 @@ type cluster struct {
 func (t *tool) newCluster() (*cluster, error) {
 	config, err := t.flags.ToRESTConfig()
 	if err != nil {
-		return nil, explained(err, "", "")
+		return nil, explained(err)
 	}
 	raw, err := t.flags.ToRawKubeConfigLoader().RawConfig()
 	if err != nil {
-		return nil, explained(err, "", "")
+		return nil, explained(err)
 	}
 	if len(raw.Clusters) == 0 && *t.flags.APIServer == "" && config.BearerTokenFile == "" { // Nor is this a Pod.
 		return nil, errUnconfigured
 	}
 	namespace, _, err := t.flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
-		return nil, explained(err, "", "")
+		return nil, explained(err)
 	}
 	config = rest.CopyConfig(config)
 	config.UserAgent, config.QPS = "kubectl-workorder", -1
@@ -60,18 +60,22 @@ func (t *tool) newCluster() (*cluster, error) {
 	scheme := runtime.NewScheme()
 	must(clientgoscheme.AddToScheme(scheme))
 	must(v1alpha1.AddToScheme(scheme))
-	// What it asks for is known, so nobody needs to be asked what there is.
-	mapper := meta.NewDefaultRESTMapper(nil)
-	for _, kind := range []string{"WorkOrder", "ProgressEvent"} {
-		mapper.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
-	}
-	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
-	mapper.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
-	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme, Mapper: mapper})
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme, Mapper: mapper()})
 	if err != nil {
-		return nil, explained(err, "", "")
+		return nil, explained(err)
 	}
 	return &cluster{WithWatch: c, config: config, namespace: namespace}, nil
+}
+
+// mapper knows all kinds that are asked for, so that no cluster needs to be asked which there are.
+func mapper() meta.RESTMapper {
+	known := meta.NewDefaultRESTMapper(nil)
+	for _, kind := range []string{"WorkOrder", "ProgressEvent"} {
+		known.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	known.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
+	known.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
+	return known
 }
 
 // open reads an order of the cluster that is meant.
@@ -92,7 +96,7 @@ func (c *cluster) order(ctx context.Context, name string) (*v1alpha1.WorkOrder, 
 	case err == nil:
 		return order, nil
 	case !apierrors.IsNotFound(err) || notServed(err):
-		return nil, explained(err, "get", "workorders")
+		return nil, explained(err)
 	}
 	others := &v1alpha1.WorkOrderList{}
 	_ = c.List(ctx, others, client.InNamespace(c.namespace)) // Who may not list them gets no hint.
@@ -126,11 +130,14 @@ func notServed(err error) bool {
 		return meta.IsNoMatchError(err)
 	}
 	details := status.Status().Details
-	return details == nil || details.Name == ""
+	return details == nil || details.Name == "" || apierrors.IsUnexpectedServerError(err)
 }
 
-// explained is an error as a sentence that says what to do. The verb and the resource are what was tried.
-func explained(err error, verb, resource string) error {
+// denied is how an API server says which right is missing.
+var denied = regexp.MustCompile(` cannot ([a-z]+) resource "([^"]+)"`)
+
+// explained is an error as a sentence that says what to do.
+func explained(err error) error {
 	var unreachable *net.OpError
 	switch {
 	case err == nil:
@@ -139,8 +146,9 @@ func explained(err error, verb, resource string) error {
 		return errUnconfigured
 	case notServed(err):
 		return errors.New("this cluster does not know work orders: install the operator (kubectl apply -k config/default in a clone of its repository), or choose another cluster with --context")
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), " cannot "+verb+" resource "): // Quotas and the like forbid things too.
-		return fmt.Errorf("you may not %s %s here: ask for a role that allows it, and see kubectl auth can-i --list (%s)", verb, resource, timeline.Line(err.Error()))
+	case apierrors.IsForbidden(err) && denied.MatchString(err.Error()): // Quotas and the like forbid things too.
+		right := denied.FindStringSubmatch(err.Error())
+		return fmt.Errorf("you may not %s %s here: ask for a role that allows it, and see kubectl auth can-i --list (%s)", right[1], right[2], timeline.Line(err.Error()))
 	case apierrors.IsUnauthorized(err):
 		return errors.New("the cluster does not know you: log in again, or choose another user with --context or --user")
 	case errors.As(err, &unreachable):

@@ -57,7 +57,7 @@ func (t *tool) readEvents(ctx context.Context, c *cluster, order *v1alpha1.WorkO
 	if !r.follow {
 		chain, err := follow.Log(ctx, c, order)
 		if err != nil {
-			return explained(err, "list", "progressevents")
+			return explained(err)
 		}
 		shown.show(follow.State{Order: order, Chain: chain, Fresh: chain.Events})
 		return nil
@@ -68,6 +68,7 @@ func (t *tool) readEvents(ctx context.Context, c *cluster, order *v1alpha1.WorkO
 // logView shows the log as far as it is asked for.
 type logView struct {
 	patience
+	breaks
 	*tool
 	*reading
 	last int64
@@ -75,9 +76,11 @@ type logView struct {
 
 func (v *logView) show(state follow.State) {
 	fresh := progress.Chain{Events: state.Fresh}.After(v.after)
-	if begins := len(fresh) > 0 && len(fresh) == len(state.Chain.Events); begins && state.Chain.Missing != "" {
-		fmt.Fprintln(v.ErrOut, broken(state.Chain))
-		v.last = fresh[0].Spec.Sequence - 1
+	if broken := v.broken(state); broken != "" {
+		fmt.Fprintln(v.ErrOut, broken)
+		if len(fresh) > 0 {
+			v.last = fresh[0].Spec.Sequence - 1
+		}
 	}
 	for _, entry := range entries(state.Chain, fresh) {
 		if v.collapse && entry.Superseded {

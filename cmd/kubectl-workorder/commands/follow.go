@@ -33,7 +33,7 @@ type patience struct {
 
 func (p *patience) trouble(err error) {
 	if !p.lost {
-		fmt.Fprintf(p.errOut, "trying again: %v\n", explained(err, "watch", "workorders"))
+		fmt.Fprintf(p.errOut, "trying again: %v\n", explained(err))
 	}
 	p.lost = true
 }
@@ -86,10 +86,16 @@ func (c *cluster) follow(names ...string) *following {
 
 // until shows all that happens to the orders until they have finished, and is an error unless all have succeeded.
 func (f *following) until(ctx context.Context, shown view) error {
+	refused := time.Time{}
 	for state, err := range follow.Orders(ctx, f.cluster, f.options) {
+		if !hopeless(err) {
+			refused = time.Time{}
+		} else if refused.IsZero() {
+			refused = time.Now()
+		}
 		switch {
-		case err != nil && len(f.orders) == 0 && hopeless(err):
-			return explained(err, "watch", "workorders and progressevents")
+		case hopeless(err) && (len(f.orders) == 0 || time.Since(refused) > mostRefused):
+			return explained(err)
 		case err != nil:
 			shown.trouble(err)
 			continue
@@ -107,6 +113,9 @@ func (f *following) until(ctx context.Context, shown view) error {
 	return f.verdict(ctx)
 }
 
+// mostRefused is how long one who was let in before is refused until that is taken for good.
+const mostRefused = time.Minute
+
 // hopeless says whether an answer would be the same the next time. After a restart an API server may refuse for a moment what
 // it has allowed before.
 func hopeless(err error) bool {
@@ -120,9 +129,20 @@ func (f *following) note(ctx context.Context, state follow.State) {
 	if !state.Gone {
 		return
 	}
-	live := &v1alpha1.WorkOrder{}
-	if err := f.cluster.Get(ctx, client.ObjectKeyFromObject(state.Order), live); err == nil && live.UID == uid {
-		delete(f.orders, uid)
+	for ctx.Err() == nil {
+		live := &v1alpha1.WorkOrder{}
+		err := f.cluster.Get(ctx, client.ObjectKeyFromObject(state.Order), live)
+		switch {
+		case err == nil && live.UID == uid:
+			delete(f.orders, uid)
+			return
+		case err == nil, apierrors.IsNotFound(err):
+			return
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -169,6 +189,9 @@ func (f *following) verdict(ctx context.Context) error {
 		if f.gone[uid] && order.Status.CompletionTime == nil {
 			return fmt.Errorf("work order %s was deleted before it had finished", order.Name)
 		}
+	}
+	if len(f.orders) == 0 && len(f.names) == 0 {
+		return errors.New("none of the orders that were chosen is chosen any more: their labels were changed")
 	}
 	for _, name := range f.names {
 		if !seen[name] {

@@ -17,6 +17,7 @@ import (
 // plainView is a line for each thing that happens.
 type plainView struct {
 	patience
+	breaks
 	out io.Writer
 	// named says that each line begins with the order's name.
 	named bool
@@ -29,9 +30,11 @@ func (v *plainView) show(state follow.State) {
 	if v.named {
 		prefix = fmt.Sprintf("%-24s  ", state.Order.Name)
 	}
-	if begins := len(state.Fresh) > 0 && len(state.Fresh) == len(state.Chain.Events); begins && state.Chain.Missing != "" {
-		fmt.Fprintln(v.errOut, prefix+broken(state.Chain))
-		v.after[state.Order.UID] = state.Fresh[0].Spec.Sequence - 1
+	if broken := v.broken(state); broken != "" {
+		fmt.Fprintln(v.errOut, prefix+broken)
+		if len(state.Fresh) > 0 {
+			v.after[state.Order.UID] = state.Fresh[0].Spec.Sequence - 1
+		}
 	}
 	for _, entry := range entries(state.Chain, state.Fresh) {
 		if gap := timeline.Gap(v.after[state.Order.UID], entry.ProgressEvent, timeline.Style{}); gap != "" {
@@ -45,9 +48,20 @@ func (v *plainView) show(state follow.State) {
 	}
 }
 
-// broken says where a log begins that has lost its beginning.
-func broken(chain progress.Chain) string {
-	return fmt.Sprintf("the log is broken: event %s is missing, and so is what came before it", timeline.Safe(chain.Missing))
+// breaks says, once for each, where logs begin that have lost their beginning.
+type breaks struct{ told map[string]bool }
+
+// broken is what there is to say of a state; empty if nothing, or nothing new.
+func (b *breaks) broken(state follow.State) string {
+	missing := state.Chain.Missing
+	if missing == "" || b.told[missing] {
+		return ""
+	}
+	if b.told == nil {
+		b.told = map[string]bool{}
+	}
+	b.told[missing] = true
+	return fmt.Sprintf("the log is broken: event %s is missing, and so is what came before it", timeline.Safe(missing))
 }
 
 // entries are events as lines of a log.
@@ -80,10 +94,14 @@ func numbers(events []*v1alpha1.ProgressEvent) string {
 // jsonView is a JSON object for each thing that happens.
 type jsonView struct {
 	patience
+	breaks
 	out io.Writer
 }
 
 func (v *jsonView) show(state follow.State) {
+	if broken := v.broken(state); broken != "" {
+		fmt.Fprintln(v.errOut, broken)
+	}
 	for _, entry := range entries(state.Chain, state.Fresh) {
 		writeJSON(v.out, entry)
 	}

@@ -87,7 +87,7 @@ func (l *listing) read(ctx context.Context, c *cluster) (*v1alpha1.WorkOrderList
 	}
 	orders := &v1alpha1.WorkOrderList{}
 	if err := c.List(ctx, orders, options...); err != nil {
-		return nil, explained(err, "list", "workorders")
+		return nil, explained(err)
 	}
 	slices.SortFunc(orders.Items, func(a, b v1alpha1.WorkOrder) int {
 		return cmp.Or(sortings[l.sortBy](&a, &b), sortings["age"](&a, &b), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))

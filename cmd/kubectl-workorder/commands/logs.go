@@ -63,31 +63,36 @@ they are.`,
 func (t *tool) printLogs(ctx context.Context, c *cluster, order *v1alpha1.WorkOrder, l *logging) error {
 	pods, err := kubernetes.NewForConfig(c.config)
 	if err != nil {
-		return explained(err, "", "")
+		return explained(err)
 	}
 	s := &streams{tool: t, logging: l, cluster: c, pods: pods, begun: map[string]bool{}, current: map[string]bool{}}
 	attempts, err := s.attempts(ctx, order)
 	if err != nil {
-		return explained(err, "list", "pods")
+		return explained(err)
 	}
 	if l.follow {
-		return s.followed(ctx, order.Name, attempts)
+		return s.followed(ctx, order, attempts)
 	}
 	if len(attempts) == 0 {
 		return s.lastWords(ctx, order)
 	}
 	s.named = len(attempts) > 1
+	failed := false
 	for _, a := range attempts {
 		if !a.ran {
 			fmt.Fprintf(t.ErrOut, "%s has no log in epoch %d: its container has not started\n", a.step, a.epoch)
 			continue
 		}
-		if _, err := s.copy(ctx, a, time.Time{}); err != nil && !apierrors.IsNotFound(err) {
-			return explained(err, "get", "pods/log")
+		if _, err := s.copy(ctx, a, time.Time{}); err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
+			failed = true // Its node may be away; that of another attempt need not be.
+			fmt.Fprintf(t.ErrOut, "the log of %s in epoch %d cannot be read: %v\n", a.step, a.epoch, explained(err))
 		}
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return exit(exitInterrupted)
+	case failed:
+		return exit(exitFailed)
 	}
 	return nil
 }
@@ -96,9 +101,10 @@ func (t *tool) printLogs(ctx context.Context, c *cluster, order *v1alpha1.WorkOr
 func (s *streams) lastWords(ctx context.Context, order *v1alpha1.WorkOrder) error {
 	chain, err := follow.Log(ctx, s.cluster, order)
 	if err != nil {
-		return explained(err, "list", "progressevents")
+		return explained(err)
 	}
 	said := false
+	s.named = s.step == "" || s.epoch == 0
 	for _, event := range chain.Events {
 		spec := &event.Spec
 		if spec.Result == nil || !s.wanted(spec.Step, spec.Epoch) {

@@ -39,7 +39,7 @@ Exit code: 0 it is, 1 it is not, 2 usage, 130 interrupted.`,
 			}
 			chain, err := follow.Log(command.Context(), c, order)
 			if err != nil {
-				return explained(err, "list", "progressevents")
+				return explained(err)
 			}
 			if err := t.play(command.Context(), order, chain, speed, plain); err != nil {
 				return err

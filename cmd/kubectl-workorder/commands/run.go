@@ -112,7 +112,7 @@ func (t *tool) create(ctx context.Context, c *cluster, order *v1alpha1.WorkOrder
 	case apierrors.IsAlreadyExists(err):
 		return fmt.Errorf("there is a work order %s already: delete it, or use metadata.generateName, or rewind a step of it", order.Name)
 	case err != nil:
-		return explained(err, "create", "workorders")
+		return explained(err)
 	}
 	fmt.Fprintf(t.ErrOut, "%s created\n", order.Name)
 	return nil

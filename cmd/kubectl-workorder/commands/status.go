@@ -31,7 +31,7 @@ func (t *tool) status() *cobra.Command {
 			}
 			chain, err := follow.Log(command.Context(), c, order)
 			if err != nil {
-				return explained(err, "list", "progressevents")
+				return explained(err)
 			}
 			picture := timeline.Of(order, chain, time.Now())
 			_, err = fmt.Fprint(t.Out, picture.Draw(style(t.Out)))

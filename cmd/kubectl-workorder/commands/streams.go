@@ -39,6 +39,8 @@ type streams struct {
 	// begun are the Pods whose logs are copied or have been; current are those that the status holds now.
 	begun, current map[string]bool
 	failure        error
+	// stop ends all of it.
+	stop func()
 }
 
 // attempt is an attempt at a step that had a Pod.
@@ -84,34 +86,46 @@ func attemptOf(pod *corev1.Pod) attempt {
 			a.ran = a.ended || container.State.Running != nil
 		}
 	}
-	a.ended = a.ended || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	// What only takes a name never runs.
+	a.ended = a.ended || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || steppod.Sealed(pod)
 	return a
 }
 
 // followed copies what there is, one attempt after the other, and then what runs as it comes, until the order has finished.
-func (s *streams) followed(ctx context.Context, name string, attempts []attempt) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+func (s *streams) followed(ctx context.Context, order *v1alpha1.WorkOrder, attempts []attempt) error {
+	ctx, s.stop = context.WithCancel(ctx)
+	defer s.stop()
 	s.named = s.step == "" || s.epoch == 0
 	for _, a := range attempts {
-		if !a.ended {
-			continue // It is about to be followed.
-		}
-		s.begun[a.pod] = true
-		if !a.ran {
-			continue
-		}
-		if _, err := s.copy(ctx, a, time.Time{}); err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
-			return explained(err, "get", "pods/log")
+		if a.ended {
+			s.begun[a.pod] = true
+			s.copyOrSay(ctx, a)
 		}
 	}
-	err := whateverTheEnd(s.cluster.follow(name).until(ctx, &runsView{patience: patience{errOut: s.ErrOut}, streams: s, ctx: ctx}))
+	err := whateverTheEnd(s.cluster.follow(order.Name).until(ctx, &runsView{patience: patience{errOut: s.ErrOut}, streams: s, ctx: ctx}))
 	if err != nil {
-		stop()
+		s.stop()
 	}
 	s.setCurrent(nil)
 	s.copying.Wait()
-	return cmp.Or(err, s.failure)
+	return cmp.Or(s.failure, err)
+}
+
+// copyOrSay copies the log of an attempt, or says why that is impossible. Without the right to, all of it ends.
+func (s *streams) copyOrSay(ctx context.Context, a attempt) {
+	err := s.copyLive(ctx, a)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		s.failure = explained(err)
+		s.stop()
+		return
+	}
+	fmt.Fprintf(s.ErrOut, "the log of %s in epoch %d cannot be read: %v\n", a.step, a.epoch, explained(err))
+	s.failure = exit(exitFailed)
 }
 
 // runsView begins to copy the log of each attempt that it sees.
@@ -123,28 +137,35 @@ type runsView struct {
 }
 
 func (v *runsView) show(state follow.State) {
+	v.setCurrent(state.Order.Status.Steps)
+	joined := v.joined
+	if v.joined = true; !joined { // While older logs were copied, attempts may have come and gone.
+		attempts, err := v.attempts(v.ctx, state.Order)
+		if err != nil {
+			v.trouble(err)
+		}
+		for _, a := range attempts {
+			v.begin(a)
+		}
+	}
 	steps := slices.Clone(state.Order.Status.Steps)
-	if v.joined { // Attempts may have come and gone since the state before; those before the first one have been copied.
+	if joined { // Since the state before.
 		for _, event := range state.Fresh {
 			steps = append(steps, event.Spec.Changes.Steps...)
 		}
 	}
-	v.joined = true
-	v.setCurrent(state.Order.Status.Steps)
 	for i := range steps {
-		step := &steps[i]
-		if step.PodName == "" || v.begun[step.PodName] || !v.wanted(step.Name, step.Epoch) {
-			continue
+		if step := &steps[i]; step.PodName != "" {
+			v.begin(attempt{namespace: state.Order.Namespace, pod: step.PodName, step: step.Name, epoch: step.Epoch})
 		}
-		v.begun[step.PodName] = true
-		a := attempt{namespace: state.Order.Namespace, pod: step.PodName, step: step.Name, epoch: step.Epoch}
-		v.copying.Go(func() {
-			if err := v.copyLive(v.ctx, a); err != nil && v.ctx.Err() == nil {
-				v.mu.Lock()
-				defer v.mu.Unlock()
-				v.failure = explained(err, "get", "pods/log")
-			}
-		})
+	}
+}
+
+// begin begins to copy the log of an attempt, once.
+func (v *runsView) begin(a attempt) {
+	if !v.begun[a.pod] && v.wanted(a.step, a.epoch) {
+		v.begun[a.pod] = true
+		v.copying.Go(func() { v.copyOrSay(v.ctx, a) })
 	}
 }
 
@@ -177,10 +198,10 @@ func (s *streams) copyLive(ctx context.Context, a attempt) error {
 		current := s.isCurrent(a.pod) // Asked before the Pod is: one that is missing then is missing for good.
 		now, err := s.look(ctx, a)
 		if err == nil && now.ran {
-			after, err = s.copy(ctx, a, after)
+			after, err = s.copy(ctx, now, after)
 		}
 		switch {
-		case err == nil && now.ended, apierrors.IsNotFound(err) && !current:
+		case err == nil && now.ended, err == nil && !now.ran && !current, apierrors.IsNotFound(err) && !current:
 			return nil
 		case err == nil:
 			failures = 0
@@ -220,24 +241,41 @@ func (s *streams) copy(ctx context.Context, a attempt, after time.Time) (time.Ti
 		return after, err
 	}
 	defer stream.Close()
-	for reader, last := bufio.NewReaderSize(stream, mostOfLine), after; ; {
+	reader, last, known, continued := bufio.NewReaderSize(stream, mostOfLine), after, false, false
+	for {
 		line, err := reader.ReadSlice('\n')
-		stamp, text, stamped := strings.Cut(string(line), " ")
-		if at, parseErr := time.Parse(time.RFC3339Nano, stamp); !stamped || parseErr != nil {
-			text = string(line) // What is left of a line that is longer than any that people read.
-		} else {
-			last = at
+		long := errors.Is(err, bufio.ErrBufferFull)
+		if whole := err == nil || long || errors.Is(err, io.EOF) && a.ended; len(line) > 0 && whole { // Half a line comes again.
+			text := string(line)
+			if !continued {
+				var at time.Time
+				at, text = stamped(text)
+				known = !after.IsZero() && !at.After(after) // It asks by the second, and so is told of some lines twice.
+				if at.After(last) {
+					last = at
+				}
+			}
+			if !known {
+				s.line(a, text)
+			}
 		}
-		if len(line) > 0 && last.After(after) { // It asks by the second, and so is told of some lines twice.
-			s.line(a, text)
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return last, nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+		if continued = long; err != nil && !long {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
 			return last, err
 		}
 	}
+}
+
+// stamped is a line of a log less the time that stands before it.
+func stamped(line string) (time.Time, string) {
+	stamp, text, _ := strings.Cut(line, " ")
+	at, err := time.Parse(time.RFC3339Nano, stamp)
+	if err != nil {
+		return time.Time{}, line
+	}
+	return at, text
 }
 
 // mostOfLine is how much of a line is printed at once: the rest of a longer one comes as a line of its own.

@@ -100,7 +100,7 @@ func (w *watching) chosen(ctx context.Context, c *cluster, names []string) (*fol
 	f.options.Which = append(f.options.Which, client.MatchingLabelsSelector{Selector: selector})
 	found := &v1alpha1.WorkOrderList{}
 	if err := c.List(ctx, found, f.options.Which...); err != nil {
-		return nil, explained(err, "list", "workorders")
+		return nil, explained(err)
 	}
 	if len(found.Items) == 0 {
 		return nil, fmt.Errorf("no work order has the labels %s: kubectl get workorders --show-labels shows which there are", selector)
@@ -123,7 +123,7 @@ func (t *tool) watchOn(ctx context.Context, f *following, w *watching) error {
 	screen := terminal(t.Out)
 	switch {
 	case w.output == "json":
-		return f.until(ctx, &jsonView{patience{errOut: t.ErrOut}, t.Out})
+		return f.until(ctx, &jsonView{patience: patience{errOut: t.ErrOut}, out: t.Out})
 	case w.plain || screen == nil:
 		return f.until(ctx, &plainView{patience: patience{errOut: t.ErrOut}, out: t.Out, named: len(f.names) != 1, after: map[types.UID]int64{}})
 	}
@@ -146,5 +146,5 @@ func (t *tool) watchOn(ctx context.Context, f *following, w *watching) error {
 type liveView struct{ *live.Display }
 
 func (v liveView) show(state follow.State) { v.Show(state) }
-func (v liveView) trouble(err error)       { v.Trouble(explained(err, "watch", "workorders").Error()) }
+func (v liveView) trouble(err error)       { v.Trouble(explained(err).Error()) }
 func (v liveView) well()                   { v.Trouble("") }

@@ -116,14 +116,23 @@ func (d *Document) identity() (found []Finding) {
 			found = append(found, Finding{d.at("metadata.name"), "metadata.name", "a name is made of lower-case letters, digits, hyphens and dots, and begins and ends with a letter or a digit", false})
 		}
 	}
+	for _, values := range []string{"labels", "annotations"} {
+		all, _ := metadata[values].(map[string]any)
+		for key, value := range all {
+			if _, isText := value.(string); !isText {
+				at := "metadata." + values
+				found = append(found, Finding{d.at(at), at, fmt.Sprintf("the value of %s is no text: put it in quotation marks", key), false})
+			}
+		}
+	}
 	return found
 }
 
 // meaning checks what the order is to do, by the code of the webhook.
 func (d *Document) meaning() (found []Finding, err error) {
 	order, err := d.Order()
-	if err != nil {
-		return nil, err
+	if err != nil { // The schema says nothing of metadata.
+		return []Finding{{d.at("metadata"), "metadata", fmt.Sprintf("this cannot be read: %v", err), false}}, nil
 	}
 	for _, problem := range plan.Problems(order) {
 		at := problem.Field.String()

@@ -72,6 +72,8 @@ func TestWhatIsWrongIsSaidByLine(t *testing.T) {
 		{"a name that is too long", "apiVersion: workorders.dev/v1alpha1\nkind: WorkOrder\nmetadata: {name: " + strings.Repeat("x", 64) + "}\nspec: {steps: [{name: a, wait: {seconds: 1}}]}\n", []string{"1 : the name of a work order has at most 63 characters"}},
 		{"what is hardly meant", head + "spec:\n  params: [{name: p, value: x}]\n  steps:\n  - name: a\n    run:\n      image: x\n      command: [sh, -c, \"echo $(PARAM_P)\"]\n", []string{"10 spec.steps[0].run.command[2]: the shell would run"}},
 		{"no YAML", "a: [\n", []string{"this is no YAML"}},
+		{"a label that is no text", "apiVersion: workorders.dev/v1alpha1\nkind: WorkOrder\nmetadata:\n  name: x\n  labels: {version: 1.4}\nspec: {steps: [{name: a, wait: {seconds: 1}}]}\n", []string{"5 metadata.labels: the value of version is no text"}},
+		{"metadata that cannot be read", "apiVersion: workorders.dev/v1alpha1\nkind: WorkOrder\nmetadata:\n  name: x\n  finalizers: 5\nspec: {steps: [{name: a, wait: {seconds: 1}}]}\n", []string{"3 metadata: this cannot be read"}},
 		{"a field twice", head + "spec:\n  steps: [{name: a, wait: {seconds: 1}}]\n  steps: [{name: b, wait: {seconds: 1}}]\n", []string{"the object from line 1 on cannot be read: "}},
 		{"an index for a name", head + "spec:\n  steps[-1]: x\n  steps: [{name: a, wait: {seconds: 1}}]\n", []string{"6 spec.steps[-1]: this field is not known"}},
 		{"no object", "- a\n", []string{"line 1: this is no object of Kubernetes"}},

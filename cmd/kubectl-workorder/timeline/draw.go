@@ -104,7 +104,7 @@ func (p *Picture) bar(style Style) string {
 func Bar(done, all, width int) (filled, empty string) {
 	n := 0
 	if all > 0 {
-		n = min(width, width*done/all)
+		n = width * min(max(done, 0), all) / all
 	}
 	return strings.Repeat("━", n), strings.Repeat("─", width-n)
 }

@@ -150,7 +150,7 @@ func note(status *v1alpha1.WorkOrderStatus, chain progress.Chain) string {
 	}
 	switch {
 	case chain.Missing != "":
-		return fmt.Sprintf("the log is broken: event %s is missing, and attempts before it are not shown", chain.Missing)
+		return fmt.Sprintf("the log is broken: event %s is missing, and attempts before it are not shown", Safe(chain.Missing))
 	case status.Sequence > written:
 		return fmt.Sprintf("the last %d transitions are not in the log yet, as events cannot be written", status.Sequence-written)
 	}
