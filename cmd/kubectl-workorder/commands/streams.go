@@ -201,7 +201,7 @@ func (s *streams) copyLive(ctx context.Context, a attempt) error {
 			after, err = s.copy(ctx, now, after)
 		}
 		switch {
-		case err == nil && now.ended, err == nil && !now.ran && !current, apierrors.IsNotFound(err) && !current:
+		case nothingMore(now, err, current):
 			return nil
 		case err == nil:
 			failures = 0
@@ -218,6 +218,14 @@ func (s *streams) copyLive(ctx context.Context, a attempt) error {
 		}
 	}
 	return nil
+}
+
+// nothingMore says whether no more of a log will come, by what a look at the Pod and at the log has come to.
+func nothingMore(now attempt, err error, current bool) bool {
+	if err == nil {
+		return now.ended || !now.ran && !current
+	}
+	return apierrors.IsNotFound(err) && !current
 }
 
 // look reads the Pod of an attempt.
@@ -241,30 +249,46 @@ func (s *streams) copy(ctx context.Context, a attempt, after time.Time) (time.Ti
 		return after, err
 	}
 	defer stream.Close()
-	reader, last, known, continued := bufio.NewReaderSize(stream, mostOfLine), after, false, false
-	for {
+	c := copier{streams: s, attempt: a, after: after, last: after}
+	for reader := bufio.NewReaderSize(stream, mostOfLine); ; {
 		line, err := reader.ReadSlice('\n')
-		long := errors.Is(err, bufio.ErrBufferFull)
-		if whole := err == nil || long || errors.Is(err, io.EOF) && a.ended; len(line) > 0 && whole { // Half a line comes again.
-			text := string(line)
-			if !continued {
-				var at time.Time
-				at, text = stamped(text)
-				known = !after.IsZero() && !at.After(after) // It asks by the second, and so is told of some lines twice.
-				if at.After(last) {
-					last = at
-				}
-			}
-			if !known {
-				s.line(a, text)
-			}
+		long, over := errors.Is(err, bufio.ErrBufferFull), errors.Is(err, io.EOF)
+		if err == nil || long || over && a.ended { // Half a line comes again.
+			c.piece(string(line), long)
 		}
-		if continued = long; err != nil && !long {
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return last, err
+		switch {
+		case over:
+			return c.last, nil
+		case err != nil && !long:
+			return c.last, err
 		}
+	}
+}
+
+// copier copies the lines of a log that came after a time.
+type copier struct {
+	*streams
+	attempt
+	after, last time.Time
+	// known says that the line was copied before, and continued that what comes is more of it.
+	known, continued bool
+}
+
+// piece copies a line, or as much of a long one as there was room for.
+func (c *copier) piece(text string, long bool) {
+	if text == "" {
+		return
+	}
+	if !c.continued {
+		var at time.Time
+		at, text = stamped(text)
+		c.known = !c.after.IsZero() && !at.After(c.after) // One asks by the second, and so is told of some lines twice.
+		if at.After(c.last) {
+			c.last = at
+		}
+	}
+	if c.continued = long; !c.known {
+		c.line(c.attempt, text)
 	}
 }
 

@@ -90,11 +90,7 @@ func (d *Document) Check() ([]Finding, error) {
 		found = append(found, Finding{d.at(problem.Field), problem.Field, sentence(problem), false})
 	}
 	if len(found) == 0 {
-		meant, err := d.meaning()
-		if err != nil {
-			return nil, err
-		}
-		found = meant
+		found = d.meaning()
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
 	return slices.Compact(found), nil
@@ -129,10 +125,10 @@ func (d *Document) identity() (found []Finding) {
 }
 
 // meaning checks what the order is to do, by the code of the webhook.
-func (d *Document) meaning() (found []Finding, err error) {
+func (d *Document) meaning() (found []Finding) {
 	order, err := d.Order()
 	if err != nil { // The schema says nothing of metadata.
-		return []Finding{{d.at("metadata"), "metadata", fmt.Sprintf("this cannot be read: %v", err), false}}, nil
+		return []Finding{{d.at("metadata"), "metadata", fmt.Sprintf("this cannot be read: %v", err), false}}
 	}
 	for _, problem := range plan.Problems(order) {
 		at := problem.Field.String()
@@ -142,7 +138,7 @@ func (d *Document) meaning() (found []Finding, err error) {
 		at, message, _ := strings.Cut(warning, ": ")
 		found = append(found, Finding{d.at(at), at, message, true})
 	}
-	return found, nil
+	return found
 }
 
 // sentence is what a problem says, without the value, which may be long, and the field, which is said beside it.
