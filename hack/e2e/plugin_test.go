@@ -177,6 +177,7 @@ var _ = Describe("The kubectl plugin while the API server is killed", Label(labe
 			Steps: []v1alpha1.Step{step("first", "--duration=2s"), step("second", "--duration=8s", "--fail-epochs=1"), step("third", "--duration=2s")},
 		})
 		watched := workorder(order.Namespace, "watch", order.Name, "-o", "json")
+		Eventually(ctx, watched.Out).Should(gbytes.Say("Accepted"), "it has to be under way")
 		expectRunning(ctx, order, "second")
 		killComponent("kube-apiserver")
 		Eventually(ctx, watched.Err).Should(gbytes.Say("trying again"))
