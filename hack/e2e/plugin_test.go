@@ -172,6 +172,8 @@ spec:
 var _ = Describe("The kubectl plugin while the API server is killed", Label(labelOutage), func() {
 	It("loses nothing that it shows, and shows nothing twice", func(ctx SpecContext) {
 		ownCluster()
+		_, err := plugin() // It may have to be built, and the order would not wait for that.
+		Expect(err).NotTo(HaveOccurred())
 		order := submit(ctx, newNamespace(ctx, nil), "through", v1alpha1.WorkOrderSpec{
 			Retry: &v1alpha1.Retry{Limit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}},
 			Steps: []v1alpha1.Step{step("first", "--duration=2s"), step("second", "--duration=8s", "--fail-epochs=1"), step("third", "--duration=2s")},
