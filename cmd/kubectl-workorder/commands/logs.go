@@ -84,8 +84,8 @@ func (t *tool) printLogs(ctx context.Context, c *cluster, order *v1alpha1.WorkOr
 			continue
 		}
 		if _, err := s.copy(ctx, a, time.Time{}); err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
-			failed = true // Its node may be away; that of another attempt need not be.
-			fmt.Fprintf(t.ErrOut, "the log of %s in epoch %d cannot be read: %v\n", a.step, a.epoch, explained(err))
+			failed = true
+			s.unreadable(a, err)
 		}
 	}
 	switch {

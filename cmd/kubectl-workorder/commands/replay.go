@@ -61,29 +61,16 @@ func (t *tool) play(ctx context.Context, order *v1alpha1.WorkOrder, chain progre
 		}
 		return nil
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	display := live.New(screen, stop)
-	over := make(chan bool, 1)
-	go func() {
-		over <- project(ctx, display, order, chain, speed)
-		display.End()
-	}()
-	if err := display.Run(); err != nil {
-		return err
-	}
-	stop()
-	if !<-over {
-		return exit(exitInterrupted)
-	}
-	return nil
+	return live.While(ctx, screen, func(ctx context.Context, display *live.Display) error {
+		return project(ctx, display, order, chain, speed)
+	})
 }
 
 // longestShot is how long nothing may happen in a replay: nobody wants to see a pause of days in real time.
 const longestShot = 3 * time.Second
 
-// project shows a picture for each event, and says whether it came to the end.
-func project(ctx context.Context, display *live.Display, order *v1alpha1.WorkOrder, chain progress.Chain, speed float64) bool {
+// project shows a picture for each event.
+func project(ctx context.Context, display *live.Display, order *v1alpha1.WorkOrder, chain progress.Chain, speed float64) error {
 	then := order.DeepCopy()
 	then.Status = v1alpha1.WorkOrderStatus{}
 	for i, event := range chain.Events {
@@ -97,10 +84,10 @@ func project(ctx context.Context, display *live.Display, order *v1alpha1.WorkOrd
 		select {
 		case <-time.After(min(longestShot, max(time.Duration(float64(pause)/speed), 100*time.Millisecond))):
 		case <-ctx.Done():
-			return false
+			return exit(exitInterrupted)
 		}
 	}
-	return true
+	return nil
 }
 
 // compare says whether the log, folded, is the status. Conditions of others are no part of it.

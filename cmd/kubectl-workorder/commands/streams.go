@@ -124,8 +124,13 @@ func (s *streams) copyOrSay(ctx context.Context, a attempt) {
 		s.stop()
 		return
 	}
-	fmt.Fprintf(s.ErrOut, "the log of %s in epoch %d cannot be read: %v\n", a.step, a.epoch, explained(err))
+	s.unreadable(a, err)
 	s.failure = exit(exitFailed)
+}
+
+// unreadable says that a log cannot be read. Its node may be away; that of another attempt need not be.
+func (s *streams) unreadable(a attempt, err error) {
+	fmt.Fprintf(s.ErrOut, "the log of %s in epoch %d cannot be read: %v\n", a.step, a.epoch, explained(err))
 }
 
 // runsView begins to copy the log of each attempt that it sees.
@@ -138,8 +143,12 @@ type runsView struct {
 
 func (v *runsView) show(state follow.State) {
 	v.setCurrent(state.Order.Status.Steps)
-	joined := v.joined
-	if v.joined = true; !joined { // While older logs were copied, attempts may have come and gone.
+	steps := slices.Clone(state.Order.Status.Steps)
+	if v.joined { // Attempts may have come and gone since the state before;
+		for _, event := range state.Fresh {
+			steps = append(steps, event.Spec.Changes.Steps...)
+		}
+	} else { // or while older logs were copied.
 		attempts, err := v.attempts(v.ctx, state.Order)
 		if err != nil {
 			v.trouble(err)
@@ -148,12 +157,7 @@ func (v *runsView) show(state follow.State) {
 			v.begin(a)
 		}
 	}
-	steps := slices.Clone(state.Order.Status.Steps)
-	if joined { // Since the state before.
-		for _, event := range state.Fresh {
-			steps = append(steps, event.Spec.Changes.Steps...)
-		}
-	}
+	v.joined = true
 	for i := range steps {
 		if step := &steps[i]; step.PodName != "" {
 			v.begin(attempt{namespace: state.Order.Namespace, pod: step.PodName, step: step.Name, epoch: step.Epoch})

@@ -127,19 +127,7 @@ func (t *tool) watchOn(ctx context.Context, f *following, w *watching) error {
 	case w.plain || screen == nil:
 		return f.until(ctx, &plainView{patience: patience{errOut: t.ErrOut}, out: t.Out, named: len(f.names) != 1, after: map[types.UID]int64{}})
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	display := live.New(screen, stop)
-	ended := make(chan error, 1)
-	go func() {
-		ended <- f.until(ctx, liveView{display})
-		display.End()
-	}()
-	if err := display.Run(); err != nil {
-		return err
-	}
-	stop()
-	return <-ended
+	return live.While(ctx, screen, func(ctx context.Context, display *live.Display) error { return f.until(ctx, liveView{display}) })
 }
 
 // liveView shows orders on a terminal.

@@ -2,8 +2,8 @@
 package live
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -16,26 +16,29 @@ import (
 )
 
 // Display is a part of a terminal on which orders are redrawn. What it showed last stays there.
-type Display struct {
-	program *tea.Program
-	screen  io.Writer
-}
+type Display struct{ program *tea.Program }
 
-// New is a display on a terminal. It calls interrupted when somebody presses Control-C, or q.
-func New(screen term.File, interrupted func()) *Display {
-	m := model{interrupted: interrupted, now: time.Now, states: map[types.UID]follow.State{}}
+// While draws on a terminal while something is done that shows states on it, and returns what that has come to. Its context ends
+// when somebody presses Control-C, or q. In the end all is drawn that there is, be it more than fits on the screen.
+func While(ctx context.Context, screen term.File, do func(context.Context, *Display) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	m := model{interrupted: stop, now: time.Now, states: map[types.UID]follow.State{}}
 	// Signals are the program's own business.
-	return &Display{tea.NewProgram(m, tea.WithOutput(screen), tea.WithoutSignalHandler(), tea.WithFPS(30)), screen}
-}
-
-// Run draws until End. In the end it draws all that there is, be it more than fits on the screen.
-func (d *Display) Run() error {
+	d := &Display{tea.NewProgram(m, tea.WithOutput(screen), tea.WithoutSignalHandler(), tea.WithFPS(30))}
+	done := make(chan error, 1)
+	go func() {
+		done <- do(ctx, d)
+		d.program.Send(end{})
+	}()
 	last, err := d.program.Run()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(d.screen, last.(model).draw(0))
-	return err
+	if _, err := fmt.Fprint(screen, last.(model).draw(0)); err != nil {
+		return err
+	}
+	return <-done
 }
 
 // Show shows a state of an order from now on.
@@ -46,9 +49,6 @@ func (d *Display) At(state follow.State, now time.Time) { d.program.Send(past{st
 
 // Trouble says what goes wrong; nothing any more, if it is empty.
 func (d *Display) Trouble(text string) { d.program.Send(trouble(text)) }
-
-// End ends it.
-func (d *Display) End() { d.program.Send(end{}) }
 
 type (
 	tick    time.Time

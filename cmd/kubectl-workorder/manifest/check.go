@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -114,8 +115,8 @@ func (d *Document) identity() (found []Finding) {
 	}
 	for _, values := range []string{"labels", "annotations"} {
 		all, _ := metadata[values].(map[string]any)
-		for key, value := range all {
-			if _, isText := value.(string); !isText {
+		for _, key := range slices.Sorted(maps.Keys(all)) {
+			if _, isText := all[key].(string); !isText {
 				at := "metadata." + values
 				found = append(found, Finding{d.at(at), at, fmt.Sprintf("the value of %s is no text: put it in quotation marks", key), false})
 			}
