@@ -58,11 +58,12 @@ func (r *WorkOrderReconciler) stop(ctx context.Context, order *v1alpha1.WorkOrde
 	if stop.Pod.Bound {
 		spec["activeDeadlineSeconds"] = 1
 	}
-	patch := map[string]any{
-		"metadata": map[string]any{"uid": stop.Pod.UID, "annotations": map[string]any{steppod.AnnotationStopped: stop.Code}},
-		"spec":     spec,
+	metadata := map[string]any{"uid": stop.Pod.UID, "annotations": map[string]any{steppod.AnnotationStopped: stop.Code}}
+	if stop.Code == v1alpha1.CodeStartTimeout {
+		// The one reason that rests on what the Pod says: it may have started since, and have ended of something else.
+		metadata["resourceVersion"] = stop.Pod.Version
 	}
-	pod, err := patchPod(ctx, r.Client, order.Namespace, stop.Pod.Name, patch)
+	pod, err := patchPod(ctx, r.Client, order.Namespace, stop.Pod.Name, map[string]any{"metadata": metadata, "spec": spec})
 	if err != nil {
 		return fmt.Errorf("stop Pod %s: %w", stop.Pod.Name, err)
 	}
@@ -71,7 +72,7 @@ func (r *WorkOrderReconciler) stop(ctx context.Context, order *v1alpha1.WorkOrde
 	case stop.Pod.Bound:
 		return nil
 	case pod.Spec.NodeName != "": // It got a node meanwhile.
-		stop.Pod.Bound = true
+		stop.Pod.Bound, stop.Pod.Version = true, pod.ResourceVersion
 		return r.stop(ctx, order, stop)
 	}
 	// Only as it is now: a Pod that gets its node in between must end by its deadline, and stay to tell of it.

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -164,6 +166,20 @@ var _ = Describe("A stale cache", func() {
 		Expect(plan.Act(stale, world, c.clock.Now()).Stop).To(HaveLen(1), "on its own evidence it would")
 		_, err = c.reconciler.act(ctx, stale, world, false)
 		Expect(err).NotTo(HaveOccurred())
+		Expect(c.pod(ctx, "only").Annotations).NotTo(HaveKey(steppod.AnnotationStopped))
+	})
+
+	It("that shows a Pod before its start does not have it given up for not starting", func(ctx SpecContext) {
+		c := newCrank(ctx, sequence("only"))
+		c.turn(ctx)
+		stale, err := c.reconciler.observe(ctx, c.order)
+		Expect(err).NotTo(HaveOccurred())
+		c.ends(ctx, "only", 1, "it ran, and failed")
+		c.clock.SetTime(c.clock.Now().Add(time.Hour))
+
+		Expect(plan.Act(c.order, stale, c.clock.Now()).Stop).To(HaveLen(1), "on its own evidence it would")
+		_, err = c.reconciler.act(ctx, c.order, stale, true)
+		Expect(apierrors.IsConflict(err)).To(BeTrue(), "got %v", err)
 		Expect(c.pod(ctx, "only").Annotations).NotTo(HaveKey(steppod.AnnotationStopped))
 	})
 })

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
 	"workorders.dev/operator/controllers/steppod"
 )
 
@@ -229,7 +230,8 @@ func (c *cluster) postPod(pod *corev1.Pod) *v1alpha1.StepError {
 	}
 	c.version++
 	pod = stored(pod)
-	pod.UID = types.UID("pod-" + strconv.FormatInt(c.version, 10))
+	pod.ResourceVersion = strconv.FormatInt(c.version, 10)
+	pod.UID = types.UID("pod-" + pod.ResourceVersion)
 	pod.CreationTimestamp = metav1.NewTime(c.now)
 	pod.Status.Phase = corev1.PodPending
 	c.laws.made(c, pod)
@@ -253,6 +255,8 @@ func (c *cluster) changePod(name string, change func(*corev1.Pod)) {
 	}
 	pod = pod.DeepCopy()
 	change(pod)
+	c.version++
+	pod.ResourceVersion = strconv.FormatInt(c.version, 10)
 	c.pods = maps.Clone(c.pods)
 	c.pods[name] = pod
 	unneeded := ended(pod) || pod.Spec.NodeName == "" || pod.DeletionGracePeriodSeconds != nil && *pod.DeletionGracePeriodSeconds == 0
@@ -293,14 +297,18 @@ func (c *cluster) deletePod(name string, uid types.UID) {
 }
 
 // stopPod marks a Pod as stopped by the operator. One that has a node gets the shortest deadline with it; any other must
-// be deleted, as nobody would heed a deadline.
-func (c *cluster) stopPod(name string, uid types.UID, code v1alpha1.ErrorCode, bound bool) {
+// be deleted, as nobody would heed a deadline. One that did not start in time must still be as it was seen.
+func (c *cluster) stopPod(stop plan.Stop) error {
+	name, bound := stop.Pod.Name, stop.Pod.Bound
 	pod, found := c.pods[name]
-	if !found || pod.UID != uid {
-		return
+	switch {
+	case !found:
+		return nil
+	case pod.UID != stop.Pod.UID, stop.Code == v1alpha1.CodeStartTimeout && pod.ResourceVersion != stop.Pod.Version:
+		return errConflict
 	}
 	c.changePod(name, func(pod *corev1.Pod) {
-		pod.Annotations = map[string]string{steppod.AnnotationStopped: string(code)}
+		pod.Annotations = map[string]string{steppod.AnnotationStopped: string(stop.Code)}
 		if bound {
 			pod.Spec.ActiveDeadlineSeconds = ptr(int64(1))
 		}
@@ -308,6 +316,7 @@ func (c *cluster) stopPod(name string, uid types.UID, code v1alpha1.ErrorCode, b
 	if bound {
 		c.heedDeadline(c.pods[name])
 	}
+	return nil
 }
 
 func attemptOf(pod *corev1.Pod) steppod.Attempt {

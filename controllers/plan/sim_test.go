@@ -175,7 +175,7 @@ func (o *operator) act(order *v1alpha1.WorkOrder, e plan.Effects) (acted bool) {
 		post("seal", a.Attempt, steppod.Seal(order, a.Step, a.Epoch))
 	}
 	for _, s := range e.Stop {
-		err := do("stop", s.Pod.Attempt, func() error { c.stopPod(s.Pod.Name, s.Pod.UID, s.Code, s.Pod.Bound); return nil })
+		err := do("stop", s.Pod.Attempt, func() error { return c.stopPod(s) })
 		if err == nil && !s.Pod.Bound {
 			_ = do("delete", s.Pod.Attempt, func() error { c.deletePod(s.Pod.Name, s.Pod.UID); return nil })
 		}

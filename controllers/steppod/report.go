@@ -26,6 +26,7 @@ type Report struct {
 	Attempt
 	Name    string
 	UID     types.UID
+	Version string // its resourceVersion
 	Created time.Time
 
 	// Bound: it has a node. Started: its container runs or has run.
@@ -72,6 +73,7 @@ func Read(pod *corev1.Pod, order *v1alpha1.WorkOrder) (Report, bool) {
 		Attempt:  Attempt{Step: step, Epoch: epoch},
 		Name:     pod.Name,
 		UID:      pod.UID,
+		Version:  pod.ResourceVersion,
 		Created:  pod.CreationTimestamp.Time,
 		Bound:    pod.Spec.NodeName != "",
 		Deleting: pod.DeletionTimestamp != nil,

@@ -254,9 +254,10 @@ func (l *lane) restart(ctx context.Context) {
 	}
 }
 
-// busy says whether any operator waits for an answer.
+// busy says whether any operator waits for an answer, or is blind: one that begins with old lists, which may take it a
+// while, acts on them when it has begun.
 func (l *lane) busy() bool {
-	return slices.ContainsFunc(l.proxies, (*proxy.Proxy).Busy)
+	return slices.ContainsFunc(l.proxies, func(p *proxy.Proxy) bool { return p.Busy() || p.Frozen() })
 }
 
 // noisy says what is written in a time in which nothing should be.

@@ -131,10 +131,14 @@ func (s *step) ended(pod *corev1.Pod) {
 // stopped checks that a Pod is stopped only if it is not wanted any more.
 func (s *step) stopped(before, after *corev1.Pod) {
 	code, a, order := after.Annotations[steppod.AnnotationStopped], attemptOf(after), s.order(s.world.order)
+	marked := before.Annotations[steppod.AnnotationStopped] != code
 	if code == string(v1alpha1.CodeStartTimeout) && order != nil {
 		s.notBefore(after.CreationTimestamp.Add(startTimeout(order, after.Labels[steppod.LabelStep])), "is given up as it does not start", a)
+		if marked && len(before.Status.ContainerStatuses) > 0 { // Nodes say nothing of a container before it runs.
+			s.breach("I3: %s is given up as it does not start, and it had started", a)
+		}
 	}
-	if before.Annotations[steppod.AnnotationStopped] == code || code == string(v1alpha1.CodeStartTimeout) || ended(before) ||
+	if !marked || code == string(v1alpha1.CodeStartTimeout) || ended(before) ||
 		!current(order, after) || s.ghost().Freed[a] {
 		return
 	}

@@ -293,14 +293,15 @@ func (m *machine) patchOrder(r *request, n int32) patched {
 
 // patchPod is a strategic merge patch of a Pod. One that changes nothing is no write.
 func (m *machine) patchPod(r *request, n int32) patched {
-	merged, err := strategicpatch.StrategicMergePatch(encode(m.objects.values[n]), r.patch, corev1.Pod{})
+	before := m.objects.values[n].(*corev1.Pod)
+	merged, err := strategicpatch.StrategicMergePatch(encode(before), r.patch, corev1.Pod{})
 	if err != nil {
 		return patched{err: err}
 	}
 	after := decode[corev1.Pod](merged)
 	result := patched{version: after.ResourceVersion, uid: after.UID, object: n}
 	if m.put(after) != n {
-		after.ResourceVersion = following(after.ResourceVersion)
+		after.ResourceVersion = following(before.ResourceVersion)
 		result.object = m.put(after)
 	}
 	return result
@@ -336,6 +337,8 @@ func (s *step) changePod(r *request) answer {
 		return r.fail(apierrors.NewBadRequest(after.err.Error()))
 	case after.uid != before.UID:
 		return r.conflict("Precondition failed: UID in precondition: " + string(after.uid))
+	case after.version != before.ResourceVersion && s.setup.without != guardSeen:
+		return r.conflict("the object has been modified")
 	case after.object != n:
 		s.stopped(before, s.objects.values[after.object].(*corev1.Pod))
 		s.showPod(after.object)

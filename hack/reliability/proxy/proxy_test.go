@@ -251,6 +251,9 @@ func TestAWatchIsFrozenAndThawed(t *testing.T) {
 	}
 	p.Freeze("pods")
 	p.Freeze("pods")
+	if !p.Frozen() {
+		t.Error("a proxy that holds a watch back must say so")
+	}
 	u.events <- "two"
 	heard := make(chan string)
 	go func() { heard <- next() }()
@@ -260,8 +263,8 @@ func TestAWatchIsFrozenAndThawed(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	p.Thaw("pods")
-	if got := <-heard; got != "two" {
-		t.Error(got)
+	if got := <-heard; got != "two" || p.Frozen() {
+		t.Errorf("got %q, frozen: %t", got, p.Frozen())
 	}
 }
 

@@ -50,6 +50,13 @@ func (p *Proxy) Thaw(resource string) {
 	}
 }
 
+// Frozen says whether any resource's watches are held back.
+func (p *Proxy) Frozen() bool {
+	p.watches.mu.Lock()
+	defer p.watches.mu.Unlock()
+	return len(p.watches.frozen) > 0
+}
+
 // Cut ends the watches of a resource, or of all if it is empty. With gone, they are told first that the version they
 // are at is too old to go on from, after which the operator must list anew.
 func (p *Proxy) Cut(resource string, gone bool) {
