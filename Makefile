@@ -222,23 +222,27 @@ test-outage: ## Kill the API server, etcd, the kubelet and the operator under lo
 
 ##@ Measurements
 
-# How the measurements are made, as `go -C hack/bench run . -help` says: BENCH='-only=P1,P3' measures two rows, and writes no document.
-BENCH ?= -write=docs/performance.md
+define measure
+$(on_a_node)
+KUBECONFIG="$(CURDIR)/.cluster/kubeconfig" $(KUBECTL) apply -k config/crd >/dev/null
+$(again) build
+GOBIN="$(CURDIR)/bin" go install $(KWOK)
+go -C hack/bench build -o "$(CURDIR)/bin/bench" .
+bin/bench -kubeconfig=.cluster/kubeconfig -operator=bin/workorder-operator -kwok=bin/kwok -commit="$$(git describe --always --dirty --abbrev=12)"
+endef
+
+# How the measurements are made, as `go -C hack/bench run . -help` says: BENCH='-only=P1,P3' measures two rows.
+BENCH ?=
 
 .PHONY: bench
-bench: ## Measure the operator on a real node, beside what bare clients take for the same, and write docs/performance.md, which takes long
+bench: ## Measure the operator on a real node, beside what bare clients take for the same, and write docs/performance.md; takes hours
 	$(begin)
-	$(on_a_node)
-	KUBECONFIG="$(CURDIR)/.cluster/kubeconfig" $(KUBECTL) apply -k config/crd >/dev/null
-	$(again) build
-	GOBIN="$(CURDIR)/bin" go install $(KWOK)
-	go -C hack/bench build -o "$(CURDIR)/bin/bench" .
-	bin/bench -kubeconfig=.cluster/kubeconfig -operator=bin/workorder-operator -kwok=bin/kwok -commit="$$(git describe --always --dirty --abbrev=12)" $(BENCH)
+	$(measure) -write=docs/performance.md $(BENCH)
 
 .PHONY: bench-quick
 bench-quick: ## The same with few and small samples, which shows whether something is badly wrong
 	$(begin)
-	$(again) bench BENCH=-quick
+	$(measure) -quick $(BENCH)
 
 ##@ A cluster to try it on
 

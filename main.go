@@ -3,9 +3,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
@@ -29,13 +32,13 @@ import (
 
 // settings are what can be set on the command line.
 type settings struct {
-	metricsAddress, probeAddress string
-	leaderElect                  bool
-	leaderElectionNamespace      string
-	controllers                  controllers.Options
-	webhook                      bool
-	admission                    admission.Options
-	log                          zap.Options
+	metricsAddress, probeAddress, pprofAddress string
+	leaderElect                                bool
+	leaderElectionNamespace                    string
+	controllers                                controllers.Options
+	webhook                                    bool
+	admission                                  admission.Options
+	log                                        zap.Options
 }
 
 func main() {
@@ -52,6 +55,7 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	s := settings{log: zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder, StacktraceLevel: zapcore.PanicLevel}}
 	flags.StringVar(&s.metricsAddress, "metrics-bind-address", ":8080", "Address that serves Prometheus metrics; 0 serves none.")
 	flags.StringVar(&s.probeAddress, "health-probe-bind-address", ":8081", "Address that serves /healthz and /readyz.")
+	flags.StringVar(&s.pprofAddress, "pprof-bind-address", "", "Address that serves Go's profiles, to whoever reaches it; empty serves none.")
 	flags.BoolVar(&s.leaderElect, "leader-elect", false, "Let only one of several replicas be at work.")
 	flags.StringVar(&s.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the election's Lease; in a Pod its own is the default.")
 	flags.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 8, "How many orders are moved on at the same time.")
@@ -112,6 +116,7 @@ func newManager(s settings) (ctrl.Manager, error) {
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: s.metricsAddress},
 		HealthProbeBindAddress:        s.probeAddress,
+		PprofBindAddress:              s.pprofAddress,
 		LeaderElection:                s.leaderElect,
 		LeaderElectionID:              "workorder-operator.workorders.dev",
 		LeaderElectionNamespace:       s.leaderElectionNamespace,
@@ -125,7 +130,19 @@ func newManager(s settings) (ctrl.Manager, error) {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return nil, err
 	}
-	return mgr, mgr.AddReadyzCheck("ping", healthz.Ping)
+	return mgr, mgr.AddReadyzCheck("caches", filled(mgr))
+}
+
+// filled says whether the caches have been filled: only then can this replica go on where another one stopped.
+func filled(mgr ctrl.Manager) healthz.Checker {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), time.Second/2)
+		defer cancel()
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
+			return errors.New("the orders and Pods that exist are still being read")
+		}
+		return nil
+	}
 }
 
 // cacheOptions keeps only what the operator looks at: of all Pods in the cluster, those of orders.

@@ -15,7 +15,7 @@ var (
 	// wastedTurns counts turns whose decision came to nothing.
 	wastedTurns = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "workorders_wasted_turns_total",
-		Help: "Turns that came to nothing as the order had been changed (race) or the cache was behind (stale).",
+		Help: "Turns that came to nothing as the order had been changed (race) or the cache was behind: found by asking the API server (stale), or before anything was decided (behind).",
 	}, []string{"cause"})
 
 	// waitingOrders is how long the line is.

@@ -59,6 +59,7 @@ func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	world, err := r.observe(ctx, order)
 	switch {
 	case errors.Is(err, errBehind):
+		wastedTurns.WithLabelValues("behind").Inc()
 		return ctrl.Result{RequeueAfter: writeMemory}, nil // What is missing brings the next turn.
 	case err != nil:
 		return ctrl.Result{}, err

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"workorders.dev/operator/hack/bench/result"
 	"workorders.dev/operator/hack/bench/rig"
@@ -26,15 +27,16 @@ import (
 
 // settings are what can be set on the command line.
 type settings struct {
-	kubeconfig, operator, kwok, image, out, page, commit, only string
-	quick                                                      bool
-	rest                                                       time.Duration
+	kubeconfig, operator, kwok, image, out, page, commit, only, profiles string
+	quick                                                                bool
+	rest                                                                 time.Duration
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	klog.SetOutput(os.Stderr)
+	ctrllog.SetLogger(klog.Background())
 	if err := run(ctx, parse(flag.CommandLine, os.Args[1:])); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -46,22 +48,33 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	flags.StringVar(&s.kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "The cluster to measure on; nothing else should happen there.")
 	flags.StringVar(&s.operator, "operator", "", "Executable of the operator.")
 	flags.StringVar(&s.kwok, "kwok", "", "Executable of kwok, which plays nodes.")
-	flags.StringVar(&s.image, "image", "workorders.dev/step:dev", "Image of a step that ends at once.")
+	flags.StringVar(&s.image, "image", "workorders.dev/step:dev", "Image of hack/step, of which steps and bare Pods are.")
 	flags.StringVar(&s.out, "out", "dist/bench", "Folder for the figures, the charts and the logs.")
-	flags.StringVar(&s.page, "write", "", "Document to write, with its charts in the folder performance beside it; none if empty.")
+	flags.StringVar(&s.page, "write", "", "Document to write once all rows are measured, with its charts in the folder performance beside it; none if empty.")
 	flags.StringVar(&s.commit, "commit", "", "What is measured, for the report.")
-	flags.StringVar(&s.only, "only", "", "Rows to measure, as in P1,P3; all if empty.")
+	flags.StringVar(&s.only, "only", "", "Rows to measure, as in P1,P3; all if empty. The others are kept, if they were measured of the same commit on the same machine.")
 	flags.BoolVar(&s.quick, "quick", false, "Take fewer and smaller samples, which shows whether something is badly wrong.")
-	flags.DurationVar(&s.rest, "rest", 10*time.Minute, "How long nothing is to happen in P8.")
+	flags.DurationVar(&s.rest, "rest", time.Hour, "How long nothing is to happen in P8.")
+	flags.StringVar(&s.profiles, "profiles", "", "Folder for profiles of the operator, for `go tool pprof`, taken in P3 and P7; none if empty.")
 	_ = flags.Parse(args) // ExitOnError.
 	return s
 }
 
 func run(ctx context.Context, s settings) (err error) {
-	if err := os.MkdirAll(s.out, 0o755); err != nil {
+	for _, folder := range []string{s.out, s.profiles} {
+		if folder != "" {
+			if err := os.MkdirAll(folder, 0o755); err != nil {
+				return err
+			}
+		}
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	r, err := rig.New(s.kubeconfig, s.operator, fail)
+	if err != nil {
 		return err
 	}
-	r, err := rig.New(s.kubeconfig, s.operator)
+	b := &rows.Bench{Rig: r, Quick: s.quick, Image: s.image, Rest: s.rest, Profiles: s.profiles}
+	wanted, err := s.rows(b)
 	if err != nil {
 		return err
 	}
@@ -72,64 +85,102 @@ func run(ctx context.Context, s settings) (err error) {
 	}
 	defer func() {
 		tidy := context.WithoutCancel(ctx) // What is interrupted leaves nothing behind either.
+		fmt.Println("tidying up")
 		err = errors.Join(err, r.Clear(tidy), r.Operator.Stop(), nodes.Close(tidy))
 	}()
-	report := &result.Report{When: time.Now().UTC().Truncate(time.Second), Commit: s.commit, Machine: machine(), Quick: s.quick}
-	if err := measure(ctx, s, r, report); err != nil {
+	report := &result.Report{When: time.Now().UTC().Truncate(time.Second), Commit: s.commit, Machine: machine(r), Quick: s.quick, Failed: map[string]string{}}
+	if err := r.Clear(ctx); err != nil { // What a run that was killed has left.
+		return err
+	}
+	if err := measure(ctx, s, b, wanted, report); err != nil {
 		return err
 	}
 	return show(s, report)
 }
 
-// measure takes one row after the other, and says what is going on.
-func measure(ctx context.Context, s settings, r *rig.Rig, report *result.Report) error {
-	began := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Printf("%7s    %s\n", time.Since(began).Round(time.Second), fmt.Sprintf(format, args...))
-	}
-	b := &rows.Bench{Rig: r, Quick: s.quick, Image: s.image, Rest: s.rest, Say: say}
+// rows are the rows to measure.
+func (s settings) rows(b *rows.Bench) (wanted []rows.Row, err error) {
+	all := b.All()
 	only := strings.FieldsFunc(s.only, func(c rune) bool { return c == ',' })
-	for _, row := range b.All() {
-		if len(only) > 0 && !slices.Contains(only, row.ID) || len(only) == 0 && s.quick && row.ID == "P8" {
-			continue // Finished orders keep their Pods for longer than a quick run takes.
+	for _, id := range only {
+		if !slices.ContainsFunc(all, func(row rows.Row) bool { return row.ID == id }) {
+			return nil, fmt.Errorf("there is no row %s; rows are P1 to P8, as in -only=P1,P3", id)
 		}
-		fmt.Printf("%7s  %s: %s\n", time.Since(began).Round(time.Second), row.ID, row.Title)
+	}
+	for _, row := range all {
+		if len(only) == 0 || slices.Contains(only, row.ID) {
+			wanted = append(wanted, row)
+		}
+	}
+	return wanted, nil
+}
+
+// figures is the file that a run's figures are kept in.
+func (s settings) figures() string {
+	if s.quick {
+		return filepath.Join(s.out, "bench-quick.json")
+	}
+	return filepath.Join(s.out, "bench.json")
+}
+
+// measure takes one row after the other, and says what is going on. What was measured is kept, whatever becomes of the next row.
+func measure(ctx context.Context, s settings, b *rows.Bench, wanted []rows.Row, report *result.Report) error {
+	if earlier, err := result.Read(s.figures()); err == nil && report.Same(earlier) && s.only != "" {
+		for _, row := range wanted {
+			earlier.Forget(row.ID)
+		}
+		report.Merge(earlier)
+	}
+	began := time.Now()
+	say := func(indent, format string, args ...any) {
+		fmt.Printf("%7s  %s%s\n", time.Since(began).Round(time.Second), indent, fmt.Sprintf(format, args...))
+	}
+	b.Say = func(format string, args ...any) { say("  ", format, args...) }
+	for i, row := range wanted {
+		say("", "%s: %s", row.ID, row.Title)
 		lines, err := row.Measure(ctx)
-		report.Lines, report.Sizes = append(report.Lines, lines...), b.Sizes
-		if err != nil {
-			return fmt.Errorf("%s: %w", row.ID, err)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", row.ID, context.Cause(ctx))
 		}
-		if row.ID != "P7" { // P8 wants what it leaves.
-			if err := r.Clear(ctx); err != nil {
-				return err
-			}
+		if err != nil {
+			say("  ", "%s could not be measured: %v", row.ID, err)
+			report.Failed[row.ID] = err.Error()
+		}
+		report.Add(lines, b.Sizes)
+		if err := report.Write(s.figures()); err != nil {
+			return err
+		}
+		if row.ID == "P7" && i+1 < len(wanted) {
+			continue // P8 wants what it leaves.
+		}
+		if err := b.Clear(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// show writes the figures, draws the charts and prints the table.
+// show prints the table, draws the charts, and writes the document if nothing is missing.
 func show(s settings, report *result.Report) error {
-	figures := filepath.Join(s.out, "bench.json")
-	if err := report.Write(figures); err != nil {
+	fmt.Println()
+	if err := report.Table(os.Stdout); err != nil {
 		return err
 	}
 	charts, err := report.Charts(s.out)
 	if err != nil {
 		return err
 	}
-	fmt.Println()
-	if err := report.Table(os.Stdout); err != nil {
-		return err
-	}
-	fmt.Printf("\n%s\nfigures: %s\n", report.Machine, figures)
-	if s.page != "" {
-		if err := publish(s.page, report); err != nil {
-			return err
-		}
-	}
+	fmt.Printf("\n%s\nfigures: %s\n", report.Machine, s.figures())
 	if len(charts) > 0 {
 		fmt.Printf("charts: %s/{%s}\n", s.out, strings.Join(charts, ","))
+	}
+	if len(report.Failed) > 0 {
+		return fmt.Errorf("%d rows could not be measured", len(report.Failed))
+	}
+	if missing := report.Missing(); s.page != "" && len(missing) > 0 {
+		fmt.Printf("%s is not written: %s are not measured yet\n", s.page, strings.Join(missing, ", "))
+	} else if s.page != "" {
+		return publish(s.page, report)
 	}
 	return nil
 }
@@ -152,10 +203,19 @@ func publish(page string, report *result.Report) error {
 }
 
 // machine says what was measured on.
-func machine() string {
-	kernel, err := exec.Command("uname", "-sr").Output()
-	if err != nil {
-		kernel = []byte(runtime.GOOS)
+func machine(r *rig.Rig) string {
+	said := []string{fmt.Sprintf("%d processors, %s", runtime.NumCPU(), runtime.GOARCH)}
+	if memory, err := os.ReadFile("/proc/meminfo"); err == nil {
+		var kilobytes int
+		if _, err := fmt.Sscanf(string(memory), "MemTotal: %d kB", &kilobytes); err == nil {
+			said = append(said, fmt.Sprintf("%d GiB of memory", (kilobytes+1<<19)>>20))
+		}
 	}
-	return fmt.Sprintf("%d processors, %s, %s", runtime.NumCPU(), runtime.GOARCH, strings.TrimSpace(string(kernel)))
+	if kernel, err := exec.Command("uname", "-sr").Output(); err == nil {
+		said = append(said, strings.TrimSpace(string(kernel)))
+	}
+	if version, err := r.Version(); err == nil {
+		said = append(said, "Kubernetes "+version)
+	}
+	return strings.Join(said, ", ")
 }

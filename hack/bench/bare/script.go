@@ -35,6 +35,8 @@ type Script struct {
 	Spec v1alpha1.WorkOrderSpec
 	// Transitions is how many there were, and Bytes how many bytes the operator sent for all.
 	Transitions, Bytes int
+	// Writes is how many requests that were.
+	Writes int
 	// Stored is how many bytes the order and its events have, at its end, as they are kept.
 	Stored int
 
@@ -151,6 +153,7 @@ func (s *Script) take(calls []proxy.Call) error {
 			return fmt.Errorf("the operator does what no script knows: %s", call.Description())
 		}
 		s.Bytes += len(w.Body)
+		s.Writes++
 		s.writes = append(s.writes, w)
 	}
 	return nil

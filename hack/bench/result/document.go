@@ -51,10 +51,11 @@ func (r *Report) Markdown() string {
 // SizeTable is the table of P7's sizes.
 func (r *Report) SizeTable() string {
 	var out strings.Builder
-	out.WriteString("| | transitions/s | bare clients | ratio | CPU for 1,000 steps | memory at most | turns for nothing, a transition | bytes sent a transition | bytes stored an order |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+	out.WriteString("| | transitions/s | bare clients | requests at once | ratio | CPU for 1,000 steps | memory at most | turns a transition | for nothing | bytes sent a transition | bytes of an order and its events |\n" +
+		"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, s := range r.Sizes {
-		fmt.Fprintf(&out, "| %d orders, %s | %s | %s | %s | %s s | %s MiB | %s | %d | %d |\n",
-			s.Orders, s.What, number(s.Rate), number(s.Floor), number(s.Rate/s.Floor), number(s.CPU), number(s.Peak), number(s.Wasted), s.Sent, s.Stored)
+		fmt.Fprintf(&out, "| %s | %s | %s | %d | %s | %s s | %s MiB | %s | %s | %d | %d |\n", s.What, number(s.Rate), number(s.Floor), s.AtOnce,
+			number(s.Ratio), number(s.CPU), number(s.Peak), number(s.Turns), number(s.Wasted), s.Sent, s.Stored)
 	}
 	return strings.TrimSuffix(out.String(), "\n")
 }
@@ -69,14 +70,22 @@ func (r *Report) Largest() (largest *Size) {
 	return largest
 }
 
-// PerOrder is how much memory each order took, in KiB, beyond what an operator without orders has.
-func (s *Size) PerOrder() float64 { return (s.Peak - emptyMiB) * (1 << 10) / float64(s.Orders) }
+// PerOrder is how much memory each further order takes, in KiB: by the largest and the smallest crowd.
+func (r *Report) PerOrder() float64 {
+	largest, smallest := r.Largest(), (*Size)(nil)
+	for i := range r.Sizes {
+		if s := &r.Sizes[i]; s.Kind == Crowd && (smallest == nil || s.Orders < smallest.Orders) {
+			smallest = s
+		}
+	}
+	if largest == nil || largest.Orders == smallest.Orders {
+		return 0
+	}
+	return (largest.Peak - smallest.Peak) * (1 << 10) / float64(largest.Orders-smallest.Orders)
+}
 
-// emptyMiB is about what an operator without orders has.
-const emptyMiB = 40
-
-// InGiB is how many orders of this size a GiB of etcd holds, with their events.
-func (s *Size) InGiB() int { return (1 << 30) / s.Stored }
+// InGiB is how many orders of this size have a GiB of JSON, with their events.
+func (s *Size) InGiB() int { return (1 << 30) / max(1, s.Stored) }
 
 // Number is a number for people.
 func (r *Report) Number(value float64) string { return number(value) }

@@ -4,9 +4,11 @@ package result
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,6 +22,8 @@ type Report struct {
 	Quick bool `json:"quick"`
 	// Lines are what was measured, in the order of their rows.
 	Lines []Line `json:"lines"`
+	// Failed are the rows that could not be measured, with the reason.
+	Failed map[string]string `json:"failed,omitempty"`
 	// Sizes are what P7 has measured besides, of one size after the other.
 	Sizes []Size `json:"sizes,omitempty"`
 }
@@ -36,12 +40,16 @@ type Size struct {
 	// Rate is how many transitions there were in a second, and Floor how many bare clients brought about.
 	Rate  float64 `json:"rate"`
 	Floor float64 `json:"floor"`
+	// Ratio is the middle one of the pairs', and AtOnce how many requests the bare clients had under way.
+	Ratio  float64 `json:"ratio"`
+	AtOnce int     `json:"atOnce"`
 	// CPU is the operator's, in seconds for 1,000 steps, and Peak the most memory that it had, in MiB.
 	CPU  float64 `json:"cpu"`
 	Peak float64 `json:"peak"`
-	// Wasted is how many turns came to nothing, for each transition.
+	// Turns is how many turns there were for each transition, and Wasted how many of them came to nothing.
+	Turns  float64 `json:"turns"`
 	Wasted float64 `json:"wasted"`
-	// Sent is how many bytes the operator sent for a transition, and Stored how many are kept of an order with its events.
+	// Sent is how many bytes the operator sent for a transition, and Stored how many an order with its events has as JSON.
 	Sent   int `json:"sent"`
 	Stored int `json:"stored"`
 }
@@ -53,7 +61,7 @@ type Kind string
 const (
 	Sequence   Kind = "steps in sequence"
 	SideBySide Kind = "steps side by side"
-	Crowd      Kind = "orders of two Pods"
+	Crowd      Kind = "orders of one Pod"
 )
 
 // Line is one measure beside its floor.
@@ -68,6 +76,9 @@ type Line struct {
 	// OursSamples and FloorSamples are what Ours and Floor are the middle of, in the order in which they were taken.
 	OursSamples  []float64 `json:"oursSamples,omitempty"`
 	FloorSamples []float64 `json:"floorSamples,omitempty"`
+	// P99 and FloorP99 are the 99th percentiles of the samples, where they are times that somebody waits.
+	P99      float64 `json:"p99,omitempty"`
+	FloorP99 float64 `json:"floorP99,omitempty"`
 	// Ratio is Ours in units of Floor; without a floor it is 0.
 	Ratio float64 `json:"ratio,omitempty"`
 	// Goal is what it is to be.
@@ -131,6 +142,17 @@ func Pairs(row, what, unit string, ours, floor []float64, goal Goal) Line {
 	}
 }
 
+// InTrips is a line of times in milliseconds, with the middle of the round trips of one write as its floor.
+func InTrips(row, what string, times, trips []float64, goal Goal) Line {
+	line := Line{
+		Row: row, What: what, Unit: "ms", Ours: Middle(times), Floor: Middle(trips), OursSamples: times, FloorSamples: trips,
+		P99: Quantile(times, 0.99), FloorP99: Quantile(trips, 0.99), Goal: goal,
+	}
+	line.Ratio = line.Ours / line.Floor
+	line.Notes = []string{fmt.Sprintf("p99 %s ms, of a round trip %s ms; %d samples", number(line.P99), number(line.FloorP99), len(times))}
+	return line
+}
+
 // spread says how far the ratios of pairs are apart.
 func spread(ratios []float64) string {
 	if len(ratios) == 1 {
@@ -155,8 +177,62 @@ func Quantile(samples []float64, share float64) float64 {
 	return sorted[max(0, int(math.Ceil(share*float64(count)))-1)]
 }
 
+// Rows are the rows that there are.
+var Rows = []string{"P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8"}
+
+// Add adds the lines of a row, and the sizes if it has measured any.
+func (r *Report) Add(lines []Line, sizes []Size) {
+	r.Lines = append(r.Lines, lines...)
+	slices.SortStableFunc(r.Lines, func(a, b Line) int { return strings.Compare(a.Row, b.Row) })
+	if len(sizes) > 0 {
+		r.Sizes = sizes
+	}
+}
+
+// Forget takes out what is known of a row.
+func (r *Report) Forget(row string) {
+	r.Lines = slices.DeleteFunc(r.Lines, func(line Line) bool { return line.Row == row })
+	if row == "P7" {
+		r.Sizes = nil
+	}
+	delete(r.Failed, row)
+}
+
+// Merge adds what another report has.
+func (r *Report) Merge(other *Report) {
+	r.Add(other.Lines, other.Sizes)
+	maps.Copy(r.Failed, other.Failed)
+}
+
+// Missing are the rows of which nothing is known.
+func (r *Report) Missing() []string {
+	return slices.DeleteFunc(slices.Clone(Rows), func(row string) bool {
+		return slices.ContainsFunc(r.Lines, func(line Line) bool { return line.Row == row })
+	})
+}
+
+// Same says whether two reports are of the same commit, on the same machine, and with samples of the same size.
+func (r *Report) Same(other *Report) bool {
+	return r.Commit == other.Commit && r.Machine == other.Machine && r.Quick == other.Quick
+}
+
+// sound says what keeps a report from being one: a measure that is no number.
+func (r *Report) sound() error {
+	for _, line := range r.Lines {
+		for _, value := range []float64{line.Ours, line.Floor, line.Ratio} {
+			if math.IsNaN(value) || math.IsInf(value, 0) {
+				return fmt.Errorf("%s, %s, was not measured: %v of %v", line.Row, line.What, line.Ours, line.Floor)
+			}
+		}
+	}
+	return nil
+}
+
 // Write writes the report to a file.
 func (r *Report) Write(path string) error {
+	if err := r.sound(); err != nil {
+		return err
+	}
 	encoded, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

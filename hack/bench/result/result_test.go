@@ -143,11 +143,44 @@ func TestTheDocumentHasTheNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| P1 | 7 steps in sequence<br>1 pair |", "**missed**", "**Goals that were missed:** P7", "| 256 orders, 256 orders of two Pods |",
-		"![pod to pod](performance/pod-to-pod.svg)", "80 MiB at most with 256 orders", "makes 131072 of them a GiB",
+		"| P1 | 7 steps in sequence<br>1 pair |", "**missed**", "**Goals that were missed:** P7", "| 256 orders of one Pod |",
+		"![pod to pod](performance/pod-to-pod.svg)", "80 MiB at most with 256 orders", "131072 of them are a GiB",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("it does not say %q:\n%s", want, text)
 		}
+	}
+}
+
+func TestWhatWasMeasuredEarlierIsKept(t *testing.T) {
+	earlier, now := report(), &Report{Commit: "abc", Failed: map[string]string{}}
+	if !now.Same(earlier) || now.Same(&Report{Commit: "def"}) {
+		t.Error("reports are the same by their commit")
+	}
+	earlier.Forget("P7") // It is measured anew.
+	now.Merge(earlier)
+	if len(now.Sizes) > 0 {
+		t.Errorf("the sizes of P7 are kept: %v", now.Sizes)
+	}
+	now.Add([]Line{{Row: "P3"}}, []Size{{What: "new"}})
+	rows := ""
+	for _, line := range now.Lines {
+		rows += line.Row + " "
+	}
+	if rows != "P1 P3 P5 P5 " {
+		t.Errorf("the rows are %s", rows)
+	}
+	if missing := strings.Join(now.Missing(), " "); missing != "P2 P4 P6 P7 P8" {
+		t.Errorf("missing: %s", missing)
+	}
+}
+
+func TestTimesAreComparedWithRoundTrips(t *testing.T) {
+	line := InTrips("P5", "Pod's end to next Pod, idle", []float64{30, 10, 20}, []float64{5, 4, 6}, Goal{AtMost: 6})
+	if line.Ratio != 4 || line.P99 != 30 || line.FloorP99 != 6 || line.OursSamples[0] != 30 {
+		t.Errorf("got %+v", line)
+	}
+	if err := (&Report{Lines: []Line{InTrips("P5", "nothing", []float64{1}, nil, Goal{})}}).Write(filepath.Join(t.TempDir(), "bench.json")); err == nil {
+		t.Error("what has no floor was not measured, and is no figure")
 	}
 }

@@ -3,7 +3,9 @@ package result
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 )
@@ -15,6 +17,9 @@ func (r *Report) Table(out io.Writer) error {
 	for _, line := range r.Lines {
 		fmt.Fprintf(table, "%s\t%s\t%s %s\t%s\t%s\t%s\t%s\n",
 			line.Row, line.What, number(line.Ours), line.Unit, optional(line.Floor), optional(line.Ratio), line.Goal, line.verdict())
+	}
+	for _, row := range slices.Sorted(maps.Keys(r.Failed)) {
+		fmt.Fprintf(table, "%s\tNOT MEASURED: %s\t\t\t\t\t\n", row, r.Failed[row])
 	}
 	return table.Flush()
 }

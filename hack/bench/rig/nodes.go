@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,8 +39,7 @@ var stages []byte
 // for sizes that no machine would hold.
 type Nodes struct {
 	rig     *Rig
-	command *exec.Cmd
-	ended   chan error
+	process *process
 	folder  string
 }
 
@@ -60,14 +58,13 @@ func (r *Rig) PlayNodes(ctx context.Context, kwok, log string) (*Nodes, error) {
 		return nil, err
 	}
 	defer out.Close()
-	n := &Nodes{rig: r, ended: make(chan error, 1), folder: folder}
-	n.command = exec.Command(kwok, "--kubeconfig="+r.Kubeconfig, "--config="+config,
+	n := &Nodes{rig: r, folder: folder}
+	command := exec.Command(kwok, "--kubeconfig="+r.Kubeconfig, "--config="+config,
 		"--manage-nodes-with-label-selector="+playedLabel, "--server-address=127.0.0.1:0", "--node-lease-duration-seconds=40")
-	n.command.Stdout, n.command.Stderr = out, out
-	if err := n.command.Start(); err != nil {
-		return nil, fmt.Errorf("start kwok: %w", err)
+	command.Stdout, command.Stderr = out, out
+	if n.process, err = launch(command, r.Operator.Died); err != nil {
+		return nil, err
 	}
-	go func() { n.ended <- n.command.Wait() }()
 	for i := range playedNodes {
 		if err := r.Create(ctx, playedNode(i)); err != nil && !apierrors.IsAlreadyExists(err) {
 			return nil, errors.Join(err, n.Close(ctx))
@@ -93,10 +90,8 @@ func playedNode(number int) *corev1.Node {
 // ready says whether all nodes are.
 func (n *Nodes) ready(ctx context.Context) func() (bool, error) {
 	return func() (bool, error) {
-		select {
-		case err := <-n.ended:
-			return false, fmt.Errorf("kwok has ended: %w", err)
-		default:
+		if n.process.over() {
+			return false, fmt.Errorf("kwok has ended: %w", n.process.how)
 		}
 		nodes := &corev1.NodeList{}
 		if err := n.rig.List(ctx, nodes, client.HasLabels{playedLabel}); err != nil {
@@ -126,11 +121,9 @@ func OnPlayedNodes(spec *v1alpha1.WorkOrderSpec, each time.Duration) {
 // Close takes the nodes away again.
 func (n *Nodes) Close(ctx context.Context) error {
 	err := n.rig.DeleteAllOf(ctx, &corev1.Node{}, client.HasLabels{playedLabel})
-	if stop := n.command.Process.Signal(syscall.SIGTERM); stop == nil {
-		var code *exec.ExitError // It says that it failed when it is told to stop.
-		if how := <-n.ended; !errors.As(how, &code) {
-			err = errors.Join(err, how)
-		}
+	var code *exec.ExitError // It says that it failed when it is told to stop.
+	if how := n.process.stop(); !errors.As(how, &code) {
+		err = errors.Join(err, how)
 	}
 	return errors.Join(err, os.RemoveAll(n.folder))
 }

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -30,8 +31,9 @@ type Rig struct {
 	Operator *Operator
 }
 
-// New makes a rig of the cluster that a kubeconfig names, and of an operator's executable.
-func New(kubeconfig, operator string) (*Rig, error) {
+// New makes a rig of the cluster that a kubeconfig names, and of an operator's executable. If that ends by itself, or what plays
+// the nodes does, died is told.
+func New(kubeconfig, operator string, died func(error)) (*Rig, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("no cluster to measure on; run `make bench`, which brings one up: %w", err)
@@ -47,7 +49,20 @@ func New(kubeconfig, operator string) (*Rig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach the cluster: %w", err)
 	}
-	return &Rig{WithWatch: c, Config: config, Kubeconfig: kubeconfig, Operator: &Operator{binary: operator, Kubeconfig: kubeconfig}}, nil
+	return &Rig{WithWatch: c, Config: config, Kubeconfig: kubeconfig, Operator: &Operator{binary: operator, Kubeconfig: kubeconfig, Died: died}}, nil
+}
+
+// Version is the version of the API server.
+func (r *Rig) Version() (string, error) {
+	clients, err := kubernetes.NewForConfig(r.Config)
+	if err != nil {
+		return "", err
+	}
+	version, err := clients.ServerVersion()
+	if err != nil {
+		return "", err
+	}
+	return version.GitVersion, nil
 }
 
 // suffixLength is how long the random part of a namespace's name is. All names have the same length, as what is written
@@ -72,6 +87,9 @@ func (r *Rig) NewNamespace(ctx context.Context) (string, error) {
 	return namespace.Name, err
 }
 
+// clearTimeout is how long it may take until a namespace with all that a measurement has left in it is gone.
+const clearTimeout = 45 * time.Minute
+
 const benchLabel = "workorders.dev/bench"
 
 // Clear removes all that measurements have left in the cluster, and returns when it is gone. Finished orders let go of
@@ -91,7 +109,7 @@ func (r *Rig) Clear(ctx context.Context) error {
 	}
 	for i := range namespaces.Items {
 		key := client.ObjectKeyFromObject(&namespaces.Items[i])
-		err := Until(ctx, 20*time.Minute, "namespace "+key.Name+" to go", func() (bool, error) {
+		err := Until(ctx, clearTimeout, "namespace "+key.Name+" to go", func() (bool, error) {
 			err := r.Get(ctx, key, &corev1.Namespace{})
 			return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 		})

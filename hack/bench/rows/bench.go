@@ -4,6 +4,7 @@ package rows
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,15 +25,16 @@ type Bench struct {
 	Image string
 	// Rest is how long nothing is to happen in P8.
 	Rest time.Duration
+	// Profiles is the folder for profiles of the operator, taken in P3 and P7; none are if it is empty.
+	Profiles string
 	// Say tells a person what is going on.
 	Say func(format string, args ...any)
 
 	// Sizes are what P7 has measured besides its lines.
 	Sizes []result.Size
 
-	// scripts are those that were recorded, by what they are of; atOnce is how many requests the floor has under way.
+	// scripts are those that were recorded, by what they are of.
 	scripts map[string]*bare.Script
-	atOnce  int
 }
 
 // Row is one of the measurements.
@@ -41,7 +43,7 @@ type Row struct {
 	Measure   func(context.Context) ([]result.Line, error)
 }
 
-// All are all measurements. P8 looks at the orders that P7 has left.
+// All are all measurements. P8 looks at the orders that P7 has left, if it has.
 func (b *Bench) All() []Row {
 	b.scripts = map[string]*bare.Script{}
 	return []Row{
@@ -75,7 +77,9 @@ func steps(count int, like v1alpha1.Step) (steps []v1alpha1.Step) {
 }
 
 // run is a step that ends at once.
-func (b *Bench) run() v1alpha1.Step { return v1alpha1.Step{Run: &v1alpha1.Run{Image: b.Image}} }
+func (b *Bench) run() v1alpha1.Step {
+	return v1alpha1.Step{Run: &v1alpha1.Run{Image: b.Image, Args: []string{"--duration=0s"}}}
+}
 
 // noWait is a step without a Pod that has nothing to wait for.
 func noWait() v1alpha1.Step { return v1alpha1.Step{Wait: &v1alpha1.Wait{}} }
@@ -94,7 +98,28 @@ func (b *Bench) script(ctx context.Context, name string, spec v1alpha1.WorkOrder
 	return script, nil
 }
 
-// creators is how many orders are created at a time.
+// inTurns takes so many pairs of samples. Which of the two goes first takes turns as well, and each begins in a cluster in which
+// nothing of the one before is left. When a pair is taken, after is told its number.
+func (b *Bench) inTurns(ctx context.Context, pairs int, one, other func(context.Context) error, after func(pair int)) error {
+	for pair := range pairs {
+		halves := []func(context.Context) error{one, other}
+		if pair%2 == 1 {
+			slices.Reverse(halves)
+		}
+		for _, half := range halves {
+			if err := b.Clear(ctx); err != nil {
+				return err
+			}
+			if err := half(ctx); err != nil {
+				return err
+			}
+		}
+		after(pair)
+	}
+	return nil
+}
+
+// creators is how many orders are created at a time, where it does not matter.
 const creators = 16
 
 // submit creates so many orders.
@@ -117,4 +142,9 @@ func inParallel(atOnce, count int, do func(int) error) error {
 		group.Go(func() error { return do(i) })
 	}
 	return group.Wait()
+}
+
+// limit is how long so many orders may take: what hangs is given up some day, and what is only slow is not.
+func limit(orders int) time.Duration {
+	return 10*time.Minute + time.Duration(orders)*400*time.Millisecond
 }

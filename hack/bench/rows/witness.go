@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"workorders.dev/operator/api/v1alpha1"
@@ -15,75 +14,65 @@ import (
 	"workorders.dev/operator/hack/bench/rig"
 )
 
-// witness watches the orders and the Pods of a namespace, as somebody who follows them would, and notes when it saw what.
+// witness watches the orders and the Pods of a namespace, as somebody who follows them would, and notes when it saw what. What
+// it has seen is read once it is closed.
 type witness struct {
 	mu sync.Mutex
 	// first and last are the first and the last change of a status.
 	first, last time.Time
-	finished    int
+	finished    map[string]bool
 	failed      []string
-	orders      map[string]bool
-	// started, ended and created are of each order, by its name and that of the step.
+	// resulted, ended and created are when each step's success, its Pod's end and its Pod were seen.
 	resulted, ended, created map[seen]time.Time
-	// submitted is when each order was created, if that was noted.
-	submitted map[string]time.Time
-	stops     []func()
-	over      error
+	stops                    []func()
 }
 
 // seen is a step of an order.
 type seen struct{ order, step string }
 
+// newWitness watches orders, and Pods too if that is wanted.
 func newWitness(ctx context.Context, r *rig.Rig, namespace string, pods bool) (*witness, error) {
-	w := &witness{orders: map[string]bool{}, resulted: map[seen]time.Time{}, ended: map[seen]time.Time{}, created: map[seen]time.Time{}}
-	if err := w.watch(ctx, r, &v1alpha1.WorkOrderList{}, namespace); err != nil {
-		return nil, err
+	w := &witness{finished: map[string]bool{}, resulted: map[seen]time.Time{}, ended: map[seen]time.Time{}, created: map[seen]time.Time{}}
+	if err := w.follow(ctx, r, &v1alpha1.WorkOrder{}, namespace); err != nil || !pods {
+		return w, err
 	}
-	if pods {
-		return w, w.watch(ctx, r, &corev1.PodList{}, namespace)
+	if err := w.follow(ctx, r, &corev1.Pod{}, namespace); err != nil {
+		w.close()
+		return nil, err
 	}
 	return w, nil
 }
 
-func (w *witness) watch(ctx context.Context, r *rig.Rig, list client.ObjectList, namespace string) error {
-	watching, err := r.Watch(ctx, list, client.InNamespace(namespace))
-	if err != nil {
-		return fmt.Errorf("watch what happens: %w", err)
-	}
-	stopped := false
-	w.stops = append(w.stops, func() { w.mu.Lock(); stopped = true; w.mu.Unlock(); watching.Stop() })
-	go func() {
-		for event := range watching.ResultChan() {
-			at := time.Now()
-			w.mu.Lock()
-			w.note(event, at)
-			w.mu.Unlock()
-		}
+func (w *witness) follow(ctx context.Context, r *rig.Rig, kind client.Object, namespace string) error {
+	stop, err := r.Follow(ctx, kind, namespace, func(object client.Object) {
+		at := time.Now()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if !stopped {
-			w.over = fmt.Errorf("a watch of %s has ended; what came after is not known", namespace)
+		switch object := object.(type) {
+		case *v1alpha1.WorkOrder:
+			w.noteOrder(object, at)
+		case *corev1.Pod:
+			w.notePod(object, at)
 		}
-	}()
-	return nil
+	})
+	if err == nil {
+		w.stops = append(w.stops, stop)
+	}
+	return err
 }
 
-func (w *witness) note(event watch.Event, at time.Time) {
-	switch object := event.Object.(type) {
-	case *v1alpha1.WorkOrder:
-		if event.Type != watch.Deleted && object.Status.Sequence > 0 {
-			w.noteOrder(object, at)
-		}
-	case *corev1.Pod:
-		step := seen{object.Labels[steppod.LabelOrder], object.Labels[steppod.LabelStep]}
-		once(w.created, step, at)
-		if object.Status.Phase == corev1.PodSucceeded {
-			once(w.ended, step, at)
-		}
+func (w *witness) notePod(pod *corev1.Pod, at time.Time) {
+	step := seen{pod.Labels[steppod.LabelOrder], pod.Labels[steppod.LabelStep]}
+	once(w.created, step, at)
+	if pod.Status.Phase == corev1.PodSucceeded {
+		once(w.ended, step, at)
 	}
 }
 
 func (w *witness) noteOrder(order *v1alpha1.WorkOrder, at time.Time) {
+	if order.Status.Sequence == 0 {
+		return
+	}
 	if w.first.IsZero() {
 		w.first = at
 	}
@@ -92,12 +81,11 @@ func (w *witness) noteOrder(order *v1alpha1.WorkOrder, at time.Time) {
 			once(w.resulted, seen{order.Name, step.Name}, at)
 		}
 	}
-	if order.Status.CompletionTime == nil || w.orders[order.Name] {
+	if order.Status.CompletionTime == nil || w.finished[order.Name] {
 		return
 	}
 	w.last = at
-	w.orders[order.Name] = true
-	w.finished++
+	w.finished[order.Name] = true
 	if order.Status.Phase != v1alpha1.WorkOrderSucceeded {
 		w.failed = append(w.failed, fmt.Sprintf("%s is %s: %s", order.Name, order.Status.Phase, order.Status.Message))
 	}
@@ -109,27 +97,37 @@ func once(times map[seen]time.Time, of seen, at time.Time) {
 	}
 }
 
-// wait returns when so many orders have finished.
-func (w *witness) wait(ctx context.Context, count int, limit time.Duration) error {
-	return rig.Until(ctx, limit, fmt.Sprintf("%d orders to finish", count), func() (bool, error) {
+// until returns when something that was seen is so, which is asked with the witness locked. It fails if an order has failed.
+func (w *witness) until(ctx context.Context, within time.Duration, what string, is func() bool) error {
+	return rig.Until(ctx, within, what, func() (bool, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if len(w.failed) > 0 {
 			return false, fmt.Errorf("an order did not succeed: %s", w.failed[0])
 		}
-		return w.finished >= count, w.over
+		return is(), nil
+	})
+}
+
+// wait returns when so many orders have finished.
+func (w *witness) wait(ctx context.Context, orders int) error {
+	return w.until(ctx, limit(orders), fmt.Sprintf("%d orders to finish", orders), func() bool { return len(w.finished) >= orders })
+}
+
+// waitForPods returns when so many Pods were seen, from their creation to their end if ended.
+func (w *witness) waitForPods(ctx context.Context, pods int, ended bool) error {
+	return w.until(ctx, limit(pods), fmt.Sprintf("%d Pods", pods), func() bool {
+		return len(w.created) >= pods && (!ended || len(w.ended) >= pods)
 	})
 }
 
 // took is the time from the first change to the last.
-func (w *witness) took() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.last.Sub(w.first)
-}
+func (w *witness) took() time.Duration { return w.last.Sub(w.first) }
 
+// close ends the watching. It returns when nothing is noted any more, and may be called again.
 func (w *witness) close() {
 	for _, stop := range w.stops {
 		stop()
 	}
+	w.stops = nil
 }
