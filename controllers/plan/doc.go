@@ -9,7 +9,8 @@
 //
 // They are tried in this order; the first that applies makes the transition.
 //
-//  1. observe: a new or edited spec is read. A new order is Accepted and what can start does.
+//  1. observe: a new or edited spec is read. A new order is Accepted and what can start does. A rewind that is asked for of an
+//     order that has finished is Rewound with that.
 //  2. expire: an order that has taken longer than activeDeadlineSeconds is brought to its end: DeadlineExceeded.
 //  3. settle: a running step whose Pod or wait has ended is written down: StepSucceeded, or StepFailed, which leaves it
 //     in Backoff while its budget lasts and Failed after that, or StepCancelled in an order that is being ended.

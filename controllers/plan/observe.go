@@ -52,16 +52,19 @@ func (d *draft) late(stall *v1alpha1.Stall) bool {
 // editedLate begins what is said of an edit of an order that has finished.
 const editedLate = "edited after its end"
 
-// observeFinished reads an edit of an order that has finished. It changes nothing, unless it asks for a rewind; how the
-// order ended is still said first.
+// observeFinished reads an edit of an order that has finished. One that asks for a rewind is read and done in one transition:
+// in between, the order would seem to have ended so with the spec as it is now. Any other changes nothing; how the order
+// ended is still said first.
 func observeFinished(t *turn) *Transition {
 	d := t.begin(v1alpha1.EventSpecObserved)
 	d.state.ObservedGeneration = t.order.Generation
-	rerun, unmet := d.findRerun(d.steps, &d.state), t.unmet()
-	switch stall := Check(t.order); {
-	case rerun != nil && stall == nil:
-		d.say("read the edited spec; a rewind is asked for")
-		return d.commit()
+	stall, unmet := Check(t.order), t.unmet()
+	if stall == nil {
+		if rewound := t.rewound(d.findRerun(d.steps, &d.state)); rewound != nil {
+			return rewound
+		}
+	}
+	switch {
 	case stall != nil:
 		d.say(editedLate+", and cannot run again: %s", stall.Message)
 	case t.status().Cancelled:

@@ -141,7 +141,7 @@ var precedence = map[string]func(*story){
 	},
 	"rewind over failure": func(s *story) {
 		s.ends("a", 1, broken).after(20).ends("a", 2, broken).expect("Rewound StepFailed Failed | Failed a:Failed/2 b:Blocked c:Blocked")
-		s.edit(rewindTo("a", 3)).expect("SpecObserved Rewound | Running a:Running/3 b:Pending c:Pending")
+		s.edit(rewindTo("a", 3)).expect("Rewound | Running a:Running/3 b:Pending c:Pending")
 		if step := s.order.Status.Steps[0]; step.Retries != 0 {
 			s.Errorf("of its budget %d are used", step.Retries)
 		}

@@ -133,8 +133,15 @@ func (r *rerun) why(name string) v1alpha1.ErrorCode {
 // again makes the steps that have to run again Pending in their next epochs, all in one transition, once nothing of them
 // runs. Those that can start do so with it.
 func again(t *turn) *Transition {
-	r := t.rerun
-	if r == nil || t.finished() && Check(t.order) != nil {
+	if t.finished() && Check(t.order) != nil {
+		return nil
+	}
+	return t.rewound(t.rerun)
+}
+
+// rewound is the transition that makes all of it run again; nil if there is nothing, or some of it still runs.
+func (t *turn) rewound(r *rerun) *Transition {
+	if r == nil {
 		return nil
 	}
 	for i := range t.status().Steps {
@@ -143,6 +150,7 @@ func again(t *turn) *Transition {
 		}
 	}
 	d := t.begin(v1alpha1.EventRewound)
+	d.state.ObservedGeneration = t.order.Generation
 	if t.finished() {
 		d.revive()
 	}
