@@ -15,7 +15,7 @@ import (
 // and in the metrics. All of it is a hint; the record is the ProgressEvent.
 func (r *WorkOrderReconciler) announce(ctx context.Context, order *v1alpha1.WorkOrder, next *plan.Transition) {
 	event := &next.Event
-	transitions.WithLabelValues(string(event.Type)).Inc()
+	r.count(order, next, r.Clock.Now())
 	log := ctrl.LoggerFrom(ctx).WithValues("type", event.Type, "sequence", event.Sequence)
 	// Kubernetes merges Events of equal action and reason whatever their note says, so the epoch is in the action.
 	action := string(event.Type)

@@ -1,24 +1,57 @@
 package controllers
 
 import (
+	"sync"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/plan"
+	"workorders.dev/operator/controllers/steppod"
 )
 
+// What happened is counted once it was saved, so that a decision that came to nothing counts for nothing. No label is the name
+// of an object, of which there is no end.
 var (
-	// transitions counts what happened to orders, once it was saved.
 	transitions = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "workorders_transitions_total",
 		Help: "Transitions of work orders that were saved, by the type of their ProgressEvent.",
 	}, []string{"type"})
 
-	// wastedTurns counts turns whose decision came to nothing.
+	stepDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "workorders_step_duration_seconds",
+		Help:    "Time from an attempt's start to its end, in whole seconds, by its result (Succeeded, Failed, Cancelled) and its order's template (see --metrics-template-label).",
+		Buckets: []float64{1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400},
+	}, []string{"result", "template"})
+
+	rewinds = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "workorders_rewinds_total",
+		Help: "Steps that went to a further epoch, by the reason of the rewind.",
+	}, []string{"reason"})
+
+	// Nodes tell when a container ended, and API servers when an object was created, in whole seconds: what takes less is a
+	// matter of chance.
+	secondsSince = []float64{1, 2, 3, 5, 10, 30, 60, 300, 1800, 3600}
+
+	resultLatency = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "workorders_result_latency_seconds",
+		Help:    "Time from the end of a step's Pod, by its node's clock, until its result was saved.",
+		Buckets: secondsSince,
+	})
+
+	firstPodLatency = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "workorders_first_pod_latency_seconds",
+		Help:    "Time from a work order's creation until its first Pod was created, the time that it was suspended or waited in line included.",
+		Buckets: secondsSince,
+	})
+
 	wastedTurns = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "workorders_wasted_turns_total",
 		Help: "Turns that came to nothing as the order had been changed (race) or the cache was behind: found by asking the API server (stale), or before anything was decided (behind).",
 	}, []string{"cause"})
 
-	// waitingOrders is how long the line is.
 	waitingOrders = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "workorders_waiting_orders",
 		Help: "Work orders that wait as no more of them may run; see --max-running-orders.",
@@ -26,5 +59,78 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(transitions, wastedTurns, waitingOrders)
+	metrics.Registry.MustRegister(transitions, stepDuration, rewinds, resultLatency, firstPodLatency, wastedTurns, waitingOrders)
+}
+
+// count counts a transition that was just saved.
+func (r *WorkOrderReconciler) count(order *v1alpha1.WorkOrder, next *plan.Transition, now time.Time) {
+	event := &next.Event
+	transitions.WithLabelValues(string(event.Type)).Inc()
+	if event.Rewind != nil {
+		rewinds.WithLabelValues(string(event.Rewind.Reason)).Add(float64(len(event.Rewind.Steps)))
+	}
+	result := event.Result
+	if result == nil || result.StartTime == nil || result.CompletionTime == nil {
+		return
+	}
+	stepDuration.WithLabelValues(string(result.Phase), r.templates.of(order)).Observe(result.CompletionTime.Sub(result.StartTime.Time).Seconds())
+	if result.PodName != "" {
+		resultLatency.Observe(max(0, now.Sub(result.CompletionTime.Time).Seconds()))
+	}
+}
+
+// countPod counts that the Pod of an attempt was created, if it is the order's first.
+func countPod(order *v1alpha1.WorkOrder, attempt steppod.Attempt, now time.Time) {
+	if isFirstPod(order, attempt) {
+		firstPodLatency.Observe(max(0, now.Sub(order.CreationTimestamp.Time).Seconds()))
+	}
+}
+
+// isFirstPod says whether an attempt's Pod is the first that its order has; of several that start together, the one that is
+// listed first.
+func isFirstPod(order *v1alpha1.WorkOrder, attempt steppod.Attempt) bool {
+	first := (*v1alpha1.StepStatus)(nil)
+	for i := range order.Status.Steps {
+		s := &order.Status.Steps[i]
+		had := s.PodName != "" || s.Epoch > 1
+		if had && (first == nil || s.StartSequence < first.StartSequence) {
+			first = s
+		}
+	}
+	return first != nil && first.Name == attempt.Step && first.Epoch == 1 && attempt.Epoch == 1
+}
+
+// templates tell of what kind an order is, by the value of one of its labels that an administrator has chosen. The zero value
+// knows no kinds.
+type templates struct {
+	label string
+
+	mu    sync.Mutex
+	known map[string]bool
+}
+
+// Somebody who gives every order a value of its own must not fill the memory of whoever collects the metrics.
+const (
+	maxTemplates  = 100
+	otherTemplate = "(other)" // No label has a value like this.
+)
+
+// of is the order's template: empty if it has none, and otherTemplate if there are too many.
+func (t *templates) of(order *v1alpha1.WorkOrder) string {
+	if t.label == "" {
+		return ""
+	}
+	template := order.Labels[t.label]
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.known[template] || template == "":
+	case len(t.known) >= maxTemplates:
+		return otherTemplate
+	case t.known == nil:
+		t.known = map[string]bool{template: true}
+	default:
+		t.known[template] = true
+	}
+	return template
 }

@@ -40,6 +40,9 @@ func (r *WorkOrderReconciler) post(ctx context.Context, order *v1alpha1.WorkOrde
 	if err == nil {
 		r.memory.provided(key, order.UID, attempt)
 		r.memory.wrote(key, order.UID, pod, true, r.Clock.Now())
+		if !steppod.Sealed(pod) {
+			countPod(order, attempt, r.Clock.Now())
+		}
 		return false, nil
 	}
 	why, no := refusal(err, "Pod", pod.Name)

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -43,6 +44,8 @@ type WorkOrderReconciler struct {
 	memory memory
 	// line is where orders wait if only so many may run; nil if all may.
 	line *line
+	// templates are what orders are told apart by in the metrics.
+	templates templates
 }
 
 // Reconcile moves one WorkOrder on by one transition: look, think, write it down, show it, act on it.
@@ -85,6 +88,8 @@ type Options struct {
 	// MaxRunningOrders is how many orders may run at the same time, and MaxRunningOrdersPerNamespace how many of one
 	// namespace; the others wait for their turn. 0 is no limit.
 	MaxRunningOrders, MaxRunningOrdersPerNamespace int
+	// MetricsTemplateLabel is the label of orders by whose value the metrics tell them apart; empty if they do not.
+	MetricsTemplateLabel string
 }
 
 // Pauses between turns that ended in an error, and the longest time that a turn may take.
@@ -101,6 +106,10 @@ const (
 // carries an order from one transition to the next.
 func (r *WorkOrderReconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
 	r.line = newLine(options)
+	r.templates.label = options.MetricsTemplateLabel
+	if err := metrics.Registry.Register(&census{orders: mgr.GetCache(), clock: r.Clock, elected: mgr.Elected()}); err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.WorkOrder{}, r.line.listen()...).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(orderOf)).

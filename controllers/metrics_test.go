@@ -1,0 +1,174 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	testingclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
+)
+
+var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func ago(seconds int) *metav1.Time {
+	return &metav1.Time{Time: noon.Add(-time.Duration(seconds) * time.Second)}
+}
+
+// shown are the orders that a cache shows.
+type shown []v1alpha1.WorkOrder
+
+func (s shown) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return fmt.Errorf("nobody asks for one order")
+}
+
+func (s shown) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	list.(*v1alpha1.WorkOrderList).Items = s
+	return nil
+}
+
+func TestTheCensusCountsWhatTheCacheShows(t *testing.T) {
+	at := func(phase v1alpha1.WorkOrderPhase, steps ...v1alpha1.StepStatus) v1alpha1.WorkOrder {
+		return v1alpha1.WorkOrder{Status: v1alpha1.WorkOrderStatus{Phase: phase, Steps: steps}}
+	}
+	waits := func(since int) v1alpha1.StepStatus {
+		return v1alpha1.StepStatus{Phase: v1alpha1.StepRunning, StartTime: ago(since), Error: &v1alpha1.StepError{Code: v1alpha1.CodeImagePull}}
+	}
+	gap := at(v1alpha1.WorkOrderSucceeded)
+	gap.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionLogComplete, Status: metav1.ConditionFalse}}
+	elected := make(chan struct{})
+	c := &census{clock: testingclock.NewFakePassiveClock(noon), elected: elected, orders: shown{
+		at(v1alpha1.WorkOrderRunning, waits(20), v1alpha1.StepStatus{Phase: v1alpha1.StepRunning, StartTime: ago(5000)}),
+		at(v1alpha1.WorkOrderRunning, waits(300), v1alpha1.StepStatus{Phase: v1alpha1.StepFailed, StartTime: ago(5000), Error: &v1alpha1.StepError{}}),
+		gap,
+	}}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c)
+	if count, err := testutil.GatherAndCount(registry); err != nil || count != 0 {
+		t.Errorf("a replica that is not at work counts %d, %v", count, err)
+	}
+	close(elected)
+	want := `
+# HELP workorders_incomplete_logs Work orders of which the newest transitions could not be written down as ProgressEvents.
+# TYPE workorders_incomplete_logs gauge
+workorders_incomplete_logs 1
+# HELP workorders_oldest_waiting_step_seconds How long the step has waited that has waited longest for its Pod to be created or to start; 0 if none does.
+# TYPE workorders_oldest_waiting_step_seconds gauge
+workorders_oldest_waiting_step_seconds 300
+# HELP workorders_orders Work orders that there are, by phase.
+# TYPE workorders_orders gauge
+workorders_orders{phase="Cancelled"} 0
+workorders_orders{phase="Failed"} 0
+workorders_orders{phase="Pending"} 0
+workorders_orders{phase="Running"} 2
+workorders_orders{phase="Succeeded"} 1
+workorders_orders{phase="Suspended"} 0
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Errorf("names that are not as Prometheus wants them: %v, %v", problems, err)
+	}
+}
+
+func TestTemplatesAreNotWithoutEnd(t *testing.T) {
+	label := "example.com/template"
+	order := func(template string) *v1alpha1.WorkOrder {
+		return &v1alpha1.WorkOrder{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{label: template}}}
+	}
+	none := &templates{}
+	if got := none.of(order("release")); got != "" {
+		t.Errorf("nobody asked for %q", got)
+	}
+	few := &templates{label: label}
+	for i := range maxTemplates {
+		template := fmt.Sprint("template-", i)
+		if got := few.of(order(template)); got != template {
+			t.Errorf("%s is %q", template, got)
+		}
+	}
+	if got := few.of(order("one too many")); got != otherTemplate {
+		t.Errorf("got %q", got)
+	}
+	if got := few.of(order("template-7")); got != "template-7" {
+		t.Errorf("what is known stays: %q", got)
+	}
+	if got := few.of(&v1alpha1.WorkOrder{}); got != "" {
+		t.Errorf("an order without one is %q", got)
+	}
+}
+
+func TestOneStepHasTheFirstPod(t *testing.T) {
+	step := func(name string, sequence, epoch int64, pod string) v1alpha1.StepStatus {
+		return v1alpha1.StepStatus{Name: name, StartSequence: sequence, Epoch: epoch, PodName: pod}
+	}
+	for what, c := range map[string]struct {
+		steps []v1alpha1.StepStatus
+		of    steppod.Attempt
+		want  bool
+	}{
+		"the only one":               {[]v1alpha1.StepStatus{step("a", 1, 1, "a-1"), step("b", 0, 0, "")}, steppod.Attempt{Step: "a", Epoch: 1}, true},
+		"after another":              {[]v1alpha1.StepStatus{step("a", 1, 1, "a-1"), step("b", 2, 1, "b-1")}, steppod.Attempt{Step: "b", Epoch: 1}, false},
+		"before one listed earlier":  {[]v1alpha1.StepStatus{step("a", 3, 1, "a-1"), step("b", 1, 1, "b-1")}, steppod.Attempt{Step: "a", Epoch: 1}, false},
+		"beside another, listed 1st": {[]v1alpha1.StepStatus{step("a", 1, 1, "a-1"), step("b", 1, 1, "b-1")}, steppod.Attempt{Step: "a", Epoch: 1}, true},
+		"beside another, listed 2nd": {[]v1alpha1.StepStatus{step("a", 1, 1, "a-1"), step("b", 1, 1, "b-1")}, steppod.Attempt{Step: "b", Epoch: 1}, false},
+		"after a wait":               {[]v1alpha1.StepStatus{step("a", 1, 1, ""), step("b", 2, 1, "b-1")}, steppod.Attempt{Step: "b", Epoch: 1}, true},
+		"once more":                  {[]v1alpha1.StepStatus{step("a", 4, 2, "a-2")}, steppod.Attempt{Step: "a", Epoch: 2}, false},
+		"late, of what runs again":   {[]v1alpha1.StepStatus{step("a", 4, 2, ""), step("b", 5, 1, "b-1")}, steppod.Attempt{Step: "b", Epoch: 1}, false},
+	} {
+		if got := isFirstPod(&v1alpha1.WorkOrder{Status: v1alpha1.WorkOrderStatus{Steps: c.steps}}, c.of); got != c.want {
+			t.Errorf("%s: %t, want %t", what, got, c.want)
+		}
+	}
+}
+
+// counts are how often each thing was counted: counters as they stand, and of histograms the number of samples.
+func counts() map[string]float64 {
+	GinkgoHelper()
+	families, err := metrics.Registry.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	counts := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			counts[family.GetName()] += metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+		}
+	}
+	return counts
+}
+
+var _ = Describe("What happens to an order", func() {
+	It("is counted, once it is saved", func(ctx SpecContext) {
+		spec := sequence("build", "ship")
+		spec.Retry = &v1alpha1.Retry{Limit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}}
+		c := newCrank(ctx, spec)
+		before := counts()
+		c.turn(ctx)
+		c.ends(ctx, "build", 3, "no compiler")
+		c.turn(ctx)
+		c.turn(ctx)
+		c.ends(ctx, "build", 0, "")
+		c.turn(ctx)
+		after := counts()
+		for name, want := range map[string]float64{
+			"workorders_transitions_total":         4, // Accepted, StepFailed, Rewound, StepSucceeded.
+			"workorders_step_duration_seconds":     2,
+			"workorders_result_latency_seconds":    2,
+			"workorders_rewinds_total":             1,
+			"workorders_first_pod_latency_seconds": 1,
+		} {
+			Expect(after[name]-before[name]).To(Equal(want), name)
+		}
+	})
+})
