@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"workorders.dev/operator/api/v1alpha1"
@@ -61,7 +62,7 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	flags.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 8, "How many orders are moved on at the same time.")
 	flags.IntVar(&s.controllers.MaxRunningOrders, "max-running-orders", 0, "How many orders run at the same time at most; the others wait, the oldest first and namespaces by turns. 0 is no limit.")
 	flags.IntVar(&s.controllers.MaxRunningOrdersPerNamespace, "max-running-orders-per-namespace", 0, "How many orders of one namespace run at the same time at most. 0 is no limit.")
-	flags.StringVar(&s.controllers.MetricsTemplateLabel, "metrics-template-label", "", "Label of orders, as example.com/template, whose value tells in the metrics how long steps of which kind of order take; up to 100 values. Empty tells all alike.")
+	flags.StringVar(&s.controllers.MetricsTemplateLabel, "metrics-template-label", "", "Label of orders, as example.com/template, by whose value, and by their names, the metrics tell steps apart. Empty tells none apart.")
 	flags.BoolVar(&s.webhook, "webhook", false, "Serve the webhook by which orders that cannot run are refused; config/webhook has the API server ask it.")
 	flags.IntVar(&s.admission.Port, "webhook-port", 9443, "Port of the webhook.")
 	flags.StringVar(&s.admission.Name, "webhook-name", "workorder-operator-webhook", "Name of the webhook's Service, of its Secret and of its ValidatingWebhookConfiguration.")
@@ -85,6 +86,7 @@ func run(ctx context.Context, s settings) error {
 		Recorder: mgr.GetEventRecorder("workorder-operator"),
 		Clock:    clock.RealClock{},
 	}
+	s.controllers.Metrics = metrics.Registry
 	if err := orders.SetupWithManager(mgr, s.controllers); err != nil {
 		return fmt.Errorf("set up the controller of work orders: %w", err)
 	}

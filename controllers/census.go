@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/clock"
@@ -18,6 +19,7 @@ type census struct {
 	clock  clock.PassiveClock
 	// elected is closed when this replica is at work. Until then another one counts.
 	elected <-chan struct{}
+	log     logr.Logger
 }
 
 // censusTimeout is how long whoever collects metrics is made to wait; Prometheus gives up after 10 s.
@@ -26,7 +28,7 @@ const censusTimeout = 5 * time.Second
 var (
 	ordersByPhase = prometheus.NewDesc("workorders_orders", "Work orders that there are, by phase.", []string{"phase"}, nil)
 	oldestWait    = prometheus.NewDesc("workorders_oldest_waiting_step_seconds",
-		"How long the step has waited that has waited longest for its Pod to be created or to start; 0 if none does.", nil, nil)
+		"Time since the start of the oldest step of which it is written down that it waits for its Pod to be created or to start, in orders that are to go on; 0 if there is none.", nil, nil)
 	incompleteLogs = prometheus.NewDesc("workorders_incomplete_logs",
 		"Work orders of which the newest transitions could not be written down as ProgressEvents.", nil, nil)
 )
@@ -45,11 +47,11 @@ func (c *census) Collect(collected chan<- prometheus.Metric) {
 	default:
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), censusTimeout) // A cache that is still being filled lets one wait.
+	ctx, cancel := context.WithTimeout(context.Background(), censusTimeout)
 	defer cancel()
 	list := &v1alpha1.WorkOrderList{}
 	if err := c.orders.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-		collected <- prometheus.NewInvalidMetric(ordersByPhase, err)
+		c.log.Error(err, "The orders cannot be counted; the metrics are without them") // To pass it on would cost all other metrics too.
 		return
 	}
 	count := countOrders(list.Items, c.clock.Now())
@@ -86,6 +88,9 @@ func countOrders(orders []v1alpha1.WorkOrder, now time.Time) counted {
 		count.phases[status.Phase]++
 		if meta.IsStatusConditionFalse(status.Conditions, v1alpha1.ConditionLogComplete) {
 			count.incompleteLogs++
+		}
+		if status.Phase == v1alpha1.WorkOrderSuspended || orders[i].DeletionTimestamp != nil {
+			continue // It waits for a person.
 		}
 		for j := range status.Steps {
 			if step := &status.Steps[j]; step.Phase == v1alpha1.StepRunning && step.Error != nil && step.StartTime != nil {

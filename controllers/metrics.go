@@ -22,13 +22,13 @@ var (
 
 	stepDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "workorders_step_duration_seconds",
-		Help:    "Time from an attempt's start to its end, in whole seconds, by its result (Succeeded, Failed, Cancelled) and its order's template (see --metrics-template-label).",
+		Help:    "Time from an attempt's start to its end, in whole seconds, of steps with a Pod: by its result (Succeeded, Failed, Disrupted, Rewound, Cancelled) and, with --metrics-template-label, by template and step.",
 		Buckets: []float64{1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400},
-	}, []string{"result", "template"})
+	}, []string{"result", "template", "step"})
 
 	rewinds = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "workorders_rewinds_total",
-		Help: "Steps that went to a further epoch, by the reason of the rewind.",
+		Help: "Steps that went to a further epoch, by the reason of the rewind: Failed, Disrupted, SpecChanged, Requested.",
 	}, []string{"reason"})
 
 	// Nodes tell when a container ended, and API servers when an object was created, in whole seconds: what takes less is a
@@ -37,7 +37,7 @@ var (
 
 	resultLatency = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "workorders_result_latency_seconds",
-		Help:    "Time from the end of a step's Pod, by its node's clock, until its result was saved.",
+		Help:    "Time from the end of a step's container, by its node's clock, until its result was saved.",
 		Buckets: secondsSince,
 	})
 
@@ -66,16 +66,32 @@ func init() {
 func (r *WorkOrderReconciler) count(order *v1alpha1.WorkOrder, next *plan.Transition, now time.Time) {
 	event := &next.Event
 	transitions.WithLabelValues(string(event.Type)).Inc()
-	if event.Rewind != nil {
-		rewinds.WithLabelValues(string(event.Rewind.Reason)).Add(float64(len(event.Rewind.Steps)))
+	if event.Type == v1alpha1.EventRewound {
+		rewinds.WithLabelValues(string(event.Rewind.Reason)).Add(float64(next.Rewound)) // It may list others, to close a gap.
 	}
 	result := event.Result
-	if result == nil || result.StartTime == nil || result.CompletionTime == nil {
+	if result == nil || result.PodName == "" || result.StartTime == nil || result.CompletionTime == nil {
 		return
 	}
-	stepDuration.WithLabelValues(string(result.Phase), r.templates.of(order)).Observe(result.CompletionTime.Sub(result.StartTime.Time).Seconds())
-	if result.PodName != "" {
+	template, step := r.templates.of(order, event.Step)
+	stepDuration.WithLabelValues(resultOf(event), template, step).Observe(result.CompletionTime.Sub(result.StartTime.Time).Seconds())
+	if result.ExitCode != nil { // Otherwise nobody knows when it ended.
 		resultLatency.Observe(max(0, now.Sub(result.CompletionTime.Time).Seconds()))
+	}
+}
+
+// resultOf is how an attempt ended, in a word. One that is followed by another has failed only if it was the step's own doing.
+func resultOf(event *v1alpha1.ProgressEventSpec) string {
+	if event.Result.Phase != v1alpha1.StepFailed || event.Error == nil {
+		return string(event.Result.Phase)
+	}
+	switch plan.WhyAgain(event.Error.Code) {
+	case v1alpha1.RewindFailed:
+		return "Failed"
+	case v1alpha1.RewindDisrupted:
+		return "Disrupted"
+	default:
+		return "Rewound"
 	}
 }
 
@@ -100,37 +116,38 @@ func isFirstPod(order *v1alpha1.WorkOrder, attempt steppod.Attempt) bool {
 	return first != nil && first.Name == attempt.Step && first.Epoch == 1 && attempt.Epoch == 1
 }
 
-// templates tell of what kind an order is, by the value of one of its labels that an administrator has chosen. The zero value
-// knows no kinds.
+// templates tell of what kind a step is: by its name, and by the value of one of its order's labels that an administrator has
+// chosen. The zero value knows no kinds.
 type templates struct {
 	label string
 
 	mu    sync.Mutex
-	known map[string]bool
+	known map[[2]string]bool
 }
 
 // Somebody who gives every order a value of its own must not fill the memory of whoever collects the metrics.
 const (
-	maxTemplates  = 100
-	otherTemplate = "(other)" // No label has a value like this.
+	maxTemplates  = 500
+	otherTemplate = "(other)" // No label has a value like this, and no step such a name.
 )
 
-// of is the order's template: empty if it has none, and otherTemplate if there are too many.
-func (t *templates) of(order *v1alpha1.WorkOrder) string {
-	if t.label == "" {
-		return ""
+// of is the template of a step's order and the step's name: empty if nobody wants to know, or the order has none, and
+// otherTemplate if there are too many of them.
+func (t *templates) of(order *v1alpha1.WorkOrder, step string) (template, name string) {
+	template = order.Labels[t.label]
+	if t.label == "" || template == "" {
+		return "", ""
 	}
-	template := order.Labels[t.label]
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.known[template] || template == "":
+	switch kind := [2]string{template, step}; {
+	case t.known[kind]:
 	case len(t.known) >= maxTemplates:
-		return otherTemplate
+		return otherTemplate, otherTemplate
 	case t.known == nil:
-		t.known = map[string]bool{template: true}
+		t.known = map[[2]string]bool{kind: true}
 	default:
-		t.known[template] = true
+		t.known[kind] = true
 	}
-	return template
+	return template, step
 }

@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,6 +50,7 @@ func TestTheCensusCountsWhatTheCacheShows(t *testing.T) {
 	gap.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionLogComplete, Status: metav1.ConditionFalse}}
 	elected := make(chan struct{})
 	c := &census{clock: testingclock.NewFakePassiveClock(noon), elected: elected, orders: shown{
+		at(v1alpha1.WorkOrderSuspended, waits(4000)),
 		at(v1alpha1.WorkOrderRunning, waits(20), v1alpha1.StepStatus{Phase: v1alpha1.StepRunning, StartTime: ago(5000)}),
 		at(v1alpha1.WorkOrderRunning, waits(300), v1alpha1.StepStatus{Phase: v1alpha1.StepFailed, StartTime: ago(5000), Error: &v1alpha1.StepError{}}),
 		gap,
@@ -63,7 +65,7 @@ func TestTheCensusCountsWhatTheCacheShows(t *testing.T) {
 # HELP workorders_incomplete_logs Work orders of which the newest transitions could not be written down as ProgressEvents.
 # TYPE workorders_incomplete_logs gauge
 workorders_incomplete_logs 1
-# HELP workorders_oldest_waiting_step_seconds How long the step has waited that has waited longest for its Pod to be created or to start; 0 if none does.
+# HELP workorders_oldest_waiting_step_seconds Time since the start of the oldest step of which it is written down that it waits for its Pod to be created or to start, in orders that are to go on; 0 if there is none.
 # TYPE workorders_oldest_waiting_step_seconds gauge
 workorders_oldest_waiting_step_seconds 300
 # HELP workorders_orders Work orders that there are, by phase.
@@ -73,7 +75,7 @@ workorders_orders{phase="Failed"} 0
 workorders_orders{phase="Pending"} 0
 workorders_orders{phase="Running"} 2
 workorders_orders{phase="Succeeded"} 1
-workorders_orders{phase="Suspended"} 0
+workorders_orders{phase="Suspended"} 1
 `
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
 		t.Error(err)
@@ -88,25 +90,26 @@ func TestTemplatesAreNotWithoutEnd(t *testing.T) {
 	order := func(template string) *v1alpha1.WorkOrder {
 		return &v1alpha1.WorkOrder{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{label: template}}}
 	}
-	none := &templates{}
-	if got := none.of(order("release")); got != "" {
+	of := func(t *templates, template, step string) string {
+		got, name := t.of(order(template), step)
+		return got + " " + name
+	}
+	if got := of(&templates{}, "release", "build"); got != " " {
 		t.Errorf("nobody asked for %q", got)
 	}
 	few := &templates{label: label}
 	for i := range maxTemplates {
 		template := fmt.Sprint("template-", i)
-		if got := few.of(order(template)); got != template {
+		if got := of(few, template, "build"); got != template+" build" {
 			t.Errorf("%s is %q", template, got)
 		}
 	}
-	if got := few.of(order("one too many")); got != otherTemplate {
-		t.Errorf("got %q", got)
-	}
-	if got := few.of(order("template-7")); got != "template-7" {
-		t.Errorf("what is known stays: %q", got)
-	}
-	if got := few.of(&v1alpha1.WorkOrder{}); got != "" {
-		t.Errorf("an order without one is %q", got)
+	for _, c := range [][3]string{
+		{"one too many", "build", "(other) (other)"}, {"template-7", "one too many", "(other) (other)"}, {"template-7", "build", "template-7 build"}, {"", "build", " "},
+	} {
+		if got := of(few, c[0], c[1]); got != c[2] {
+			t.Errorf("%s of %q is %q, want %q", c[1], c[0], got, c[2])
+		}
 	}
 }
 
@@ -134,7 +137,7 @@ func TestOneStepHasTheFirstPod(t *testing.T) {
 	}
 }
 
-// counts are how often each thing was counted: counters as they stand, and of histograms the number of samples.
+// counts are how often each thing was counted, by its name and labels: counters as they stand, and of histograms the number of samples.
 func counts() map[string]float64 {
 	GinkgoHelper()
 	families, err := metrics.Registry.Gather()
@@ -142,7 +145,13 @@ func counts() map[string]float64 {
 	counts := map[string]float64{}
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
-			counts[family.GetName()] += metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+			name := family.GetName()
+			for _, label := range metric.GetLabel() {
+				if label.GetValue() != "" {
+					name += " " + label.GetValue()
+				}
+			}
+			counts[name] += metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
 		}
 	}
 	return counts
@@ -153,6 +162,9 @@ var _ = Describe("What happens to an order", func() {
 		spec := sequence("build", "ship")
 		spec.Retry = &v1alpha1.Retry{Limit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}}
 		c := newCrank(ctx, spec)
+		c.order.Labels = map[string]string{"example.com/template": "counted"}
+		Expect(c.Update(ctx, c.order)).To(Succeed())
+		c.reconciler.templates.label = "example.com/template"
 		before := counts()
 		c.turn(ctx)
 		c.ends(ctx, "build", 3, "no compiler")
@@ -160,13 +172,20 @@ var _ = Describe("What happens to an order", func() {
 		c.turn(ctx)
 		c.ends(ctx, "build", 0, "")
 		c.turn(ctx)
+		pod := c.pod(ctx, "ship")
+		pod.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}
+		Expect(c.Status().Update(ctx, pod)).To(Succeed())
+		c.turn(ctx)
 		after := counts()
 		for name, want := range map[string]float64{
-			"workorders_transitions_total":         4, // Accepted, StepFailed, Rewound, StepSucceeded.
-			"workorders_step_duration_seconds":     2,
-			"workorders_result_latency_seconds":    2,
-			"workorders_rewinds_total":             1,
-			"workorders_first_pod_latency_seconds": 1,
+			"workorders_transitions_total Accepted":                    1,
+			"workorders_transitions_total StepFailed":                  2,
+			"workorders_step_duration_seconds Failed build counted":    1,
+			"workorders_step_duration_seconds Succeeded build counted": 1,
+			"workorders_step_duration_seconds Disrupted ship counted":  1,
+			"workorders_result_latency_seconds":                        2, // Of a Pod that was evicted before it ran nobody knows when it ended.
+			"workorders_rewinds_total Failed":                          1,
+			"workorders_first_pod_latency_seconds":                     1,
 		} {
 			Expect(after[name]-before[name]).To(Equal(want), name)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -88,8 +88,10 @@ type Options struct {
 	// MaxRunningOrders is how many orders may run at the same time, and MaxRunningOrdersPerNamespace how many of one
 	// namespace; the others wait for their turn. 0 is no limit.
 	MaxRunningOrders, MaxRunningOrdersPerNamespace int
-	// MetricsTemplateLabel is the label of orders by whose value the metrics tell them apart; empty if they do not.
+	// MetricsTemplateLabel is the label of orders by whose value the metrics tell their steps apart; empty if they do not.
 	MetricsTemplateLabel string
+	// Metrics is where the census of orders is registered; nowhere if nil.
+	Metrics prometheus.Registerer
 }
 
 // Pauses between turns that ended in an error, and the longest time that a turn may take.
@@ -107,8 +109,11 @@ const (
 func (r *WorkOrderReconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
 	r.line = newLine(options)
 	r.templates.label = options.MetricsTemplateLabel
-	if err := metrics.Registry.Register(&census{orders: mgr.GetCache(), clock: r.Clock, elected: mgr.Elected()}); err != nil {
-		return err
+	if options.Metrics != nil {
+		counted := &census{orders: mgr.GetCache(), clock: r.Clock, elected: mgr.Elected(), log: mgr.GetLogger()}
+		if err := options.Metrics.Register(counted); err != nil {
+			return err
+		}
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.WorkOrder{}, r.line.listen()...).

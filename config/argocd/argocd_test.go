@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/config/internal/stages"
 	"workorders.dev/operator/controllers/plan"
-
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 const kind = "workorders.dev_WorkOrder"
@@ -34,10 +34,8 @@ func shipped(t *testing.T) (health string, known actions) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var patch struct {
-		Data map[string]string `json:"data"`
-	}
-	if err := yaml.UnmarshalStrict(content, &patch); err != nil {
+	patch := &corev1.ConfigMap{}
+	if err := yaml.UnmarshalStrict(content, patch); err != nil {
 		t.Fatal(err)
 	}
 	if err := yaml.UnmarshalStrict([]byte(patch.Data["resource.customizations.actions."+kind]), &known); err != nil {
@@ -49,19 +47,22 @@ func shipped(t *testing.T) (health string, known actions) {
 func TestArgoCDKnowsHowAnOrderIs(t *testing.T) {
 	health, _ := shipped(t)
 	want := map[string]string{
-		"new":                            "Progressing",
-		"running":                        "Progressing",
-		"retrying":                       "Progressing",
-		"rewinding":                      "Progressing",
-		"suspended":                      "Suspended",
-		"cancelled":                      "Degraded",
-		"failed":                         "Degraded",
-		"failed, and asked to run again": "Progressing",
-		"invalid":                        "Degraded",
-		"done":                           "Healthy",
-		"done, and asked to run again":   "Progressing",
-		"done, and edited, which nobody has seen yet": "Progressing",
-		"deleting": "Progressing",
+		"new":       "Progressing",
+		"running":   "Progressing",
+		"retrying":  "Progressing",
+		"rewinding": "Progressing",
+		"suspended": "Suspended",
+		"cancelled": "Degraded",
+		"failed":    "Degraded",
+		"failed again after it was asked to run again": "Degraded",
+		"failed before its first step started":         "Degraded",
+		"ended by its deadline":                        "Degraded",
+		"failed, and asked to run again":               "Progressing",
+		"invalid":                                      "Degraded",
+		"done":                                         "Healthy",
+		"done, and asked to run again":                 "Progressing",
+		"done, and edited, which nobody has seen yet":  "Progressing",
+		"deleting":                                     "Progressing",
 	}
 	for name, stage := range stages.All() {
 		got, _ := run(t, health, object(t, stage)).(map[string]any)
@@ -120,12 +121,16 @@ func TestActionsDoWhatTheySay(t *testing.T) {
 		{"resume", "suspended", func(o *v1alpha1.WorkOrder) bool { return !o.Spec.Suspend }},
 		{"cancel", "running", func(o *v1alpha1.WorkOrder) bool { return o.Spec.Cancel }},
 		{"retry", "failed", rewinds("build", 3)},
-		{"retry", "failed, and asked to run again", func(o *v1alpha1.WorkOrder) bool { return len(o.Spec.Rewinds) == 1 }},
+		{"retry", "failed again after it was asked to run again", rewinds("build", 5)},
+		{"retry", "ended by its deadline", rewinds("build", 2)},
+		{"retry", "failed before its first step started", rewinds("build", 1)},
 	} {
+		found := false
 		for _, definition := range known.Definitions {
 			if definition.Name != c.action {
 				continue
 			}
+			found = true
 			changed, _ := run(t, definition.Action, object(t, stages.All()[c.stage])).(map[string]any)
 			order := &v1alpha1.WorkOrder{}
 			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(changed, order); err != nil {
@@ -137,6 +142,9 @@ func TestActionsDoWhatTheySay(t *testing.T) {
 			if stall := plan.Validate(&order.Spec); stall != nil {
 				t.Errorf("%s of an order that is %s makes it invalid: %s", c.action, c.stage, stall.Message)
 			}
+		}
+		if !found {
+			t.Errorf("nothing is defined for %s", c.action)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func (d *draft) commit() *Transition {
 
 	name := EventName(&d.event)
 	event := &v1alpha1.ProgressEvent{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: d.event}
-	return &Transition{Name: name, Event: d.event, Status: Fold(before, event), before: before}
+	return &Transition{Name: name, Event: d.event, Status: Fold(before, event), Rewound: d.state.Rewinds - before.Rewinds, before: before}
 }
 
 // narrate is the order's message: what has just happened, and what holds the order up if that is something else.

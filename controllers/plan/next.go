@@ -16,6 +16,8 @@ type Transition struct {
 	Event v1alpha1.ProgressEventSpec
 	// Status is the order's status once the event is written: the fold of the event onto the status before.
 	Status v1alpha1.WorkOrderStatus
+	// Rewound is how many steps it takes to a further epoch.
+	Rewound int64
 	// before is the status that it was decided on.
 	before *v1alpha1.WorkOrderStatus
 }

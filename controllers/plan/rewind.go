@@ -41,14 +41,23 @@ func cause(step *v1alpha1.StepStatus) (v1alpha1.RewindReason, int64) {
 	if step.Error != nil {
 		code = step.Error.Code
 	}
+	reason := WhyAgain(code)
+	if reason == v1alpha1.RewindDisrupted {
+		return reason, step.Attempt
+	}
+	return reason, step.Attempt + 1
+}
+
+// WhyAgain is why a step starts again whose attempt ended with that code.
+func WhyAgain(code v1alpha1.ErrorCode) v1alpha1.RewindReason {
 	switch code {
 	case v1alpha1.CodeEvicted, v1alpha1.CodeNotAdmitted, v1alpha1.CodeDeleted, v1alpha1.CodeLost, v1alpha1.CodeStartTimeout:
-		return v1alpha1.RewindDisrupted, step.Attempt
+		return v1alpha1.RewindDisrupted
 	case v1alpha1.CodeSpecChanged, v1alpha1.CodeSuperseded:
-		return v1alpha1.RewindSpecChanged, step.Attempt + 1
+		return v1alpha1.RewindSpecChanged
 	case v1alpha1.CodeRewound:
-		return v1alpha1.RewindRequested, step.Attempt + 1
+		return v1alpha1.RewindRequested
 	default:
-		return v1alpha1.RewindFailed, step.Attempt + 1
+		return v1alpha1.RewindFailed
 	}
 }

@@ -85,7 +85,17 @@ func All() map[string]*Stage {
 		"suspended": begin().turn().edit(func(o *v1alpha1.WorkOrder) { o.Spec.Suspend = true }).turn(),
 		"cancelled": begin().turn().turn(ends("build", 1, steppod.Succeeded)).edit(func(o *v1alpha1.WorkOrder) { o.Spec.Cancel = true }).
 			turn().turn(ends("deploy", 1, steppod.Stopped)).turn(),
-		"failed":                         failed(),
+		"failed": failed(),
+		"failed again after it was asked to run again": failed().edit(again).turn().turn(ends("build", 3, steppod.Failed)).
+			turn().turn(ends("build", 4, steppod.Failed)).turn(),
+		"failed before its first step started": begin().edit(func(o *v1alpha1.WorkOrder) {
+			o.Spec.Params = []v1alpha1.Param{{Name: "count", Value: "none"}}
+			o.Spec.Steps[0].When = `int(params["count"]) > 0`
+		}).turn().turn().turn(),
+		"ended by its deadline": begin().edit(func(o *v1alpha1.WorkOrder) {
+			seconds := int64(30)
+			o.Spec.ActiveDeadlineSeconds = &seconds
+		}).turn().turn().turn(ends("build", 1, steppod.Stopped)).turn(),
 		"failed, and asked to run again": failed().edit(again).turn(),
 		"invalid":                        begin().edit(func(o *v1alpha1.WorkOrder) { o.Spec.Steps[1].Name = "build" }).turn(),
 		"done":                           done(),
