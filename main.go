@@ -133,6 +133,10 @@ func newManager(s settings) (ctrl.Manager, error) {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return nil, err
 	}
+	// Who does not lead reads the orders too, so as to have them when it does.
+	if _, err := mgr.GetCache().GetInformer(context.Background(), &v1alpha1.WorkOrder{}, cache.BlockUntilSynced(false)); err != nil {
+		return nil, fmt.Errorf("watch the work orders: %w", err)
+	}
 	return mgr, mgr.AddReadyzCheck("caches", filled(mgr))
 }
 

@@ -54,11 +54,17 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	flags.StringVar(&s.commit, "commit", "", "What is measured, for the report.")
 	flags.StringVar(&s.only, "only", "", "Rows to measure, as in P1,P3; all if empty. The others are kept, if they were measured of the same commit on the same machine.")
 	flags.BoolVar(&s.quick, "quick", false, "Take fewer and smaller samples, which shows whether something is badly wrong.")
-	flags.DurationVar(&s.rest, "rest", time.Hour, "How long nothing is to happen in P8.")
+	flags.DurationVar(&s.rest, "rest", time.Hour, "How long nothing is to happen in P8; at most half a minute with -quick.")
 	flags.StringVar(&s.profiles, "profiles", "", "Folder for profiles of the operator, for `go tool pprof`, taken in P3 and P7; none if empty.")
 	_ = flags.Parse(args) // ExitOnError.
+	if s.quick {
+		s.rest = min(s.rest, quickRest)
+	}
 	return s
 }
+
+// quickRest is how long nothing is to happen in a quick run.
+const quickRest = 30 * time.Second
 
 func run(ctx context.Context, s settings) (err error) {
 	for _, folder := range []string{s.out, s.profiles} {
@@ -142,9 +148,12 @@ func measure(ctx context.Context, s settings, b *rows.Bench, wanted []rows.Row, 
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", row.ID, context.Cause(ctx))
 		}
+		if err == nil {
+			err = result.Sound(lines)
+		}
 		if err != nil {
 			say("  ", "%s could not be measured: %v", row.ID, err)
-			report.Failed[row.ID] = err.Error()
+			report.Failed[row.ID], lines = err.Error(), nil
 		}
 		report.Add(lines, b.Sizes)
 		if err := report.Write(s.figures()); err != nil {

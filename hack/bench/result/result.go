@@ -216,9 +216,9 @@ func (r *Report) Same(other *Report) bool {
 	return r.Commit == other.Commit && r.Machine == other.Machine && r.Quick == other.Quick
 }
 
-// sound says what keeps a report from being one: a measure that is no number.
-func (r *Report) sound() error {
-	for _, line := range r.Lines {
+// Sound says what keeps lines from being figures: a measure that is no number.
+func Sound(lines []Line) error {
+	for _, line := range lines {
 		for _, value := range []float64{line.Ours, line.Floor, line.Ratio} {
 			if math.IsNaN(value) || math.IsInf(value, 0) {
 				return fmt.Errorf("%s, %s, was not measured: %v of %v", line.Row, line.What, line.Ours, line.Floor)
@@ -230,9 +230,6 @@ func (r *Report) sound() error {
 
 // Write writes the report to a file.
 func (r *Report) Write(path string) error {
-	if err := r.sound(); err != nil {
-		return err
-	}
 	encoded, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -22,8 +23,12 @@ func (r *Rig) Follow(ctx context.Context, kind client.Object, namespace string, 
 	if err != nil {
 		return nil, fmt.Errorf("watch what happens: %w", err)
 	}
+	var mu sync.Mutex
+	stopped := false
 	tell := func(object any) {
-		if object, ok := object.(client.Object); ok {
+		mu.Lock()
+		defer mu.Unlock()
+		if object, ok := object.(client.Object); ok && !stopped {
 			note(object)
 		}
 	}
@@ -36,7 +41,13 @@ func (r *Rig) Follow(ctx context.Context, kind client.Object, namespace string, 
 		defer close(ended)
 		cancel(followed.Start(following))
 	}()
-	stop = func() { cancel(nil); <-ended }
+	stop = func() {
+		cancel(nil)
+		<-ended
+		mu.Lock() // It returns before the last is told.
+		defer mu.Unlock()
+		stopped = true
+	}
 	if !followed.WaitForCacheSync(following) {
 		stop()
 		return nil, fmt.Errorf("watch what happens: %w", context.Cause(following))
