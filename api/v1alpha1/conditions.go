@@ -67,7 +67,7 @@ const (
 	CodeTimeout ErrorCode = "Timeout"
 	// CodeResultsTooLarge: the step succeeded, but its output is a JSON object of more than 1 KiB.
 	CodeResultsTooLarge ErrorCode = "ResultsTooLarge"
-	// CodeExpressionFailed: the step's when could not be evaluated.
+	// CodeExpressionFailed: the step's when could not be evaluated. It is not tried again.
 	CodeExpressionFailed ErrorCode = "ExpressionFailed"
 )
 
