@@ -39,7 +39,6 @@ func (c wrongClock) Now() time.Time {
 	return []change{
 		{"main.go", "clock.RealClock{},", "wrongClock{began: time.Now()},"},
 		{"main.go", "// settings are what", clock},
-		{"main.go", "\t\"os\"\n", "\t\"os\"\n\t\"time\"\n"},
 	}
 }
 

@@ -47,7 +47,7 @@ func thereAndBack(ctx context.Context, l *lane) []string {
 	}
 	undisturbed, violations := travel(ctx, l, nil)
 	l.proxy().Begin(nil)
-	order, err := l.submit(ctx, slowly("500ms"))
+	order, err := l.submit(ctx, slowly("3s")) // Between events 6 and 8 there has to be time to replace the operator.
 	if err != nil {
 		return []string{err.Error()}
 	}
