@@ -188,6 +188,7 @@ reliability: ## Break everything on purpose, and write docs/reliability.md, whic
 		KUBEBUILDER_ASSETS=$$($(CLUSTER) assets)
 	fi
 	[ -z "$${KUBEBUILDER_ASSETS:-}" ] || export KUBEBUILDER_ASSETS CI=true # What can be run must not be skipped.
+	export KUBEBUILDER_CONTROLPLANE_START_TIMEOUT=2m # What stands back takes its time.
 	# One part that fails stops no other.
 	part() {
 		[[ " $(RELIABILITY_PARTS) " == *" $$1 "* ]] || return 0

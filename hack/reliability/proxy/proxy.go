@@ -90,7 +90,7 @@ func (p *Proxy) Kubeconfig() ([]byte, error) {
 // Begin forgets all calls, starts to count anew, and lets script decide from now on; nil lets everything pass.
 func (p *Proxy) Begin(script Script) {
 	p.watches.mu.Lock()
-	p.watches.missing = 0
+	p.watches.missing, p.watches.late = 0, 0
 	p.watches.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()

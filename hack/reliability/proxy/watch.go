@@ -22,7 +22,9 @@ type watches struct {
 	seen   map[string]int
 	// missing is how many of them were lost, and how often some may have been lost or late: a watch was cut, or frozen.
 	missing int
-	sieve   Sieve
+	// late is how many were told by watches that began while they were frozen.
+	late  int
+	sieve Sieve
 }
 
 // Freeze holds back everything that watches of a resource have to say, those that are opened later too, until Thaw.
@@ -87,6 +89,14 @@ func (p *Proxy) Lost() int {
 	return p.watches.missing
 }
 
+// Late is how many events were told by watches that were opened while their resource was frozen, since the counting began. Who begins
+// with an old list is told by these, one at a time, of what is history.
+func (p *Proxy) Late() int {
+	p.watches.mu.Lock()
+	defer p.watches.mu.Unlock()
+	return p.watches.late
+}
+
 // stream is one watch on its way to the operator, event by event.
 type stream struct {
 	ctx      context.Context
@@ -95,6 +105,8 @@ type stream struct {
 	body     io.ReadCloser
 	lines    *bufio.Reader
 	rest     []byte
+	// past says that it was opened while its resource was frozen.
+	past bool
 
 	once sync.Once
 	// cut is closed when the watch is to end; gone is set before that.
@@ -109,7 +121,7 @@ func (w *watches) open(ctx context.Context, resource string, body io.ReadCloser)
 	if w.live == nil {
 		w.live = map[*stream]bool{}
 	}
-	w.live[s] = true
+	w.live[s], s.past = true, w.frozen[resource] != nil
 	return s
 }
 
@@ -151,6 +163,7 @@ func (s *stream) next() ([]byte, error) {
 		if err == nil && !s.all.lost(s.resource, line) {
 			err = s.thawed()
 			if err == nil {
+				s.count()
 				return line, nil
 			}
 		}
@@ -193,6 +206,16 @@ func (s *stream) thawed() error {
 	case <-s.ctx.Done():
 		return s.ctx.Err()
 	}
+}
+
+// count counts an event that gets through, if it may be history.
+func (s *stream) count() {
+	if !s.past {
+		return
+	}
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	s.all.late++
 }
 
 // lost counts an event, and asks the sieve. Bookmarks tell of no object, and are let through.
