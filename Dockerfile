@@ -1,5 +1,5 @@
-# The operator as an image: one static binary, no shell, nobody special. CI and the demo pack the same binary without
-# a container builder: make images.
+# The operator as an image: one static binary, no shell, nobody special. `make image` packs the same binary, at the same place,
+# without a container builder.
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build
 ARG TARGETOS TARGETARCH
 WORKDIR /src
@@ -7,10 +7,10 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags='-s -w' -o /workorder-operator .
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -ldflags='-s -w' -o /operator .
 
 # Scratch has no certificates, and needs none: the API server's comes with the service account.
 FROM scratch
-COPY --from=build /workorder-operator /workorder-operator
+COPY --from=build /operator /ko-app/operator
 USER 65532:65532
-ENTRYPOINT ["/workorder-operator"]
+ENTRYPOINT ["/ko-app/operator"]

@@ -4,19 +4,37 @@
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
 GOLANGCI_LINT  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 KWOK           := sigs.k8s.io/kwok/cmd/kwok@v0.8.0
+HELM           := go run helm.sh/helm/v4/cmd/helm@v4.3.1
 
 # The cluster tool is a module of its own, and runs in its own folder: give it absolute paths.
 CLUSTER    := go -C hack/cluster run .
 KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
 # kubectl is taken from the path, or else from what the cluster tool built.
 KUBECTL     = $$(command -v kubectl || echo "$$($(CLUSTER) assets)/kubectl")
-# name=package: `make images` packs each as workorders.dev/NAME:dev into dist/images/NAME.tar.
-IMAGES     := operator=. step=hack/step
+# What is shipped as images, as NAME=PACKAGE: `make image` makes workorders.dev/NAME:$(VERSION) of each.
+PRODUCTS   := operator=workorders.dev/operator kubectl-workorder=workorders.dev/operator/cmd/kubectl-workorder
+VERSION    ?= $(shell sed -n 's/^appVersion: //p' charts/workorder-operator/Chart.yaml)
+PLATFORMS  ?= linux/amd64,linux/arm64
+# What tests and demo need besides, as NAME=FOLDER.
+HELPERS    := step=hack/step
 # hack/cluster compiles Kubernetes; with these, vet and the tests take the packages that are compiled already.
+CHART := charts/workorder-operator
+# What the chart shares with config, as COPY=ORIGINAL.
+CHART_FILES := \
+	role.yaml=config/rbac/role.yaml \
+	leader_election_role.yaml=config/rbac/leader_election_role.yaml \
+	viewer_role.yaml=config/rbac/viewer_role.yaml \
+	editor_role.yaml=config/rbac/editor_role.yaml \
+	metrics_auth_role.yaml=config/metrics/auth_role.yaml \
+	webhook_configuration.yaml=config/webhook/configuration.yaml \
+	policy.yaml=config/admission/policy.yaml \
+	service_accounts.yaml=config/admission/serviceaccounts/policy.yaml \
+	alerts.yaml=config/prometheus/alerts.yaml \
+	dashboard.json=config/grafana/dashboard.json
 LIKE_CLUSTER := CGO_ENABLED=0 GOFLAGS="$${GOFLAGS:-} -trimpath"
 CRD_LIMIT_KIB := 250
 # Which of the end-to-end tests are run; those that kill parts of the cluster only by `make test-outage`.
-E2E_LABELS ?= !outage
+E2E_LABELS ?= !outage && !chart
 
 # How much of `make reliability` is run: all cases or a sample of them, and which parts. A part that is run again replaces what
 # it had shown of the same code, tests included, which is known by its digest; the document is written once all are there.
@@ -55,7 +73,7 @@ if operator_runs; then
 	stop_operator
 fi
 $(again) images
-$(CLUSTER) load $(foreach image,$(IMAGES),$(CURDIR)/dist/images/$(firstword $(subst =, ,$(image))).tar)
+$(CLUSTER) load $(foreach image,$(PRODUCTS) $(HELPERS),$(CURDIR)/dist/images/$(firstword $(subst =, ,$(image))).tar)
 endef
 
 ##@ Everyday
@@ -75,6 +93,23 @@ plugin: ## Build bin/kubectl-workorder, the kubectl plugin; with bin on the path
 	go build -ldflags='-s -w' -o bin/kubectl-workorder ./cmd/kubectl-workorder
 	cp cmd/kubectl-workorder/kubectl_complete-workorder bin/
 
+.PHONY: image
+image: ## Pack what is shipped, for all platforms and with lists of what is in it, into dist/image; no Docker, no registry
+	$(begin)
+	for image in $(PRODUCTS); do
+		name=$${image%%=*}
+		go -C hack/image run . -package="$${image#*=}" -name="workorders.dev/$$name:$(VERSION)" -platforms=$(PLATFORMS) -out="$(CURDIR)/dist/image/$$name.tar"
+	done
+
+IMAGE ?= workorders.dev/operator:$(VERSION)
+
+.PHONY: manifests
+manifests: ## Write all that is installed into dist/install.yaml, with the operator's image IMAGE
+	$(begin)
+	mkdir -p dist
+	$(KUBECTL) kustomize config/default | sed 's|image: workorders.dev/operator:dev$$|image: $(IMAGE)|' >dist/install.yaml
+	grep -q 'image: $(IMAGE)$$' dist/install.yaml
+
 .PHONY: generate
 generate: ## Write the code and manifests that follow from types and markers
 	$(begin)
@@ -82,6 +117,14 @@ generate: ## Write the code and manifests that follow from types and markers
 	if [ -d controllers ]; then
 		$(CONTROLLER_GEN) rbac:roleName=workorder-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
 	fi
+	# A chart has to hold all of itself, and Helm finds links alarming.
+	rm -rf $(CHART)/files
+	mkdir -p $(CHART)/files/crd
+	cp config/crd/bases/*.yaml $(CHART)/files/crd/
+	for file in $(CHART_FILES); do cp "$${file#*=}" "$(CHART)/files/$${file%%=*}"; done
+	for values in charts/testdata/*.values.yaml; do
+		$(HELM) template workorder-operator $(CHART) --namespace=workorders-system --values="$$values" >"$${values%.values.yaml}.yaml"
+	done
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -96,13 +139,17 @@ clean: ## Remove what was built
 ##@ Checks
 
 .PHONY: verify
-verify: verify-generate verify-tidy verify-manifests vet lint ## Check everything that needs no cluster and no test
+verify: verify-generate verify-tidy verify-manifests verify-chart vet lint ## Check everything that needs no cluster and no test
 
 .PHONY: lint
 lint: ## Run the linters on every module (formatting, purity of packages and length of functions included)
 	$(begin)
 	$(GOLANGCI_LINT) run ./...
 	cd hack/bench
+	$(GOLANGCI_LINT) run ./...
+	cd ../image
+	$(GOLANGCI_LINT) run ./...
+	cd ../monitoring
 	$(GOLANGCI_LINT) run ./...
 	cd ../cluster
 	$(GOLANGCI_LINT) run $$(go list -f '{{.Dir}}' ./... | grep -v '/kubernetes$$')
@@ -114,12 +161,14 @@ vet: ## Run go vet on every module
 	$(begin)
 	go vet ./...
 	go -C hack/bench vet ./...
+	go -C hack/image vet ./...
+	go -C hack/monitoring vet ./...
 	$(LIKE_CLUSTER) go -C hack/cluster vet ./...
 
 .PHONY: verify-generate
 verify-generate: ## Check that generating code and manifests changes nothing
 	$(begin)
-	sums() { find api config -name 'zz_generated.*' -o -path 'config/crd/bases/*' -o -path config/rbac/role.yaml | sort | xargs -r sha256sum; }
+	sums() { find api config charts -name 'zz_generated.*' -o -path 'config/crd/bases/*' -o -path config/rbac/role.yaml -o -path '$(CHART)/files/*' -type f -o -path 'charts/testdata/*' | sort | xargs -r sha256sum; }
 	before=$$(sums)
 	$(again) generate
 	stale=$$({ diff <(echo "$$before") <(sums) || true; } | sed -n 's/^[<>] [0-9a-f]*  //p' | sort -u)
@@ -144,6 +193,13 @@ verify-manifests: ## Check that the manifests build, and that each CRD is small 
 		[ "$$size" -le $$(($(CRD_LIMIT_KIB) * 1024)) ] || { echo "$$crd is over $(CRD_LIMIT_KIB) KiB: shorten its descriptions, or carry less of the Pod API"; exit 1; }
 	done
 
+.PHONY: verify-chart
+verify-chart: ## Lint the chart
+	$(begin)
+	for values in charts/testdata/*.values.yaml; do
+		$(HELM) lint $(CHART) --strict --quiet --values="$$values"
+	done
+
 ##@ Tests
 
 # A package is tested against a real API server if its tests, or what they import, use envtest.
@@ -158,6 +214,8 @@ test-unit: ## Run the tests that need nothing but Go
 	elsewhere=$$($(uses_envtest); go list ./... | grep /hack/e2e || true)
 	go test $$(go list ./... | grep -vxF "$$elsewhere")
 	go -C hack/bench test ./...
+	go -C hack/image test ./...
+	go -C hack/monitoring test ./...
 	$(LIKE_CLUSTER) go -C hack/cluster test ./...
 
 .PHONY: test-envtest
@@ -175,7 +233,13 @@ test-envtest: ## Run the tests that need an API server
 test-e2e: ## Run the tests on a real node: on one that is up, or on one of their own
 	$(begin)
 	$(on_a_node)
+	GOBIN="$(CURDIR)/bin" go install $(lastword $(HELM))
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/... -ginkgo.label-filter='$(E2E_LABELS)'
+
+.PHONY: e2e
+e2e: ## Of these, the ones about an installation: the chart on a real node, its samples, a crash, an upgrade, its removal
+	$(begin)
+	$(again) test-e2e E2E_LABELS=chart
 
 .PHONY: reliability
 reliability: ## Break everything on purpose, and write docs/reliability.md, which takes long; RELIABILITY=quick is a sample, and writes nothing
@@ -263,10 +327,14 @@ cluster-status: ## Show how it is
 	$(CLUSTER) status
 
 .PHONY: images
-images: ## Pack the container images into dist/images
+images: ## Pack all images, for this machine and as workorders.dev/NAME:dev, into dist/images
 	$(begin)
 	mkdir -p dist/images
-	for image in $(IMAGES); do
+	for image in $(PRODUCTS); do
+		name=$${image%%=*}
+		go -C hack/image run . -package="$${image#*=}" -name="workorders.dev/$$name:dev" -platforms="linux/$$(go env GOARCH)" -out="$(CURDIR)/dist/images/$$name.tar"
+	done
+	for image in $(HELPERS); do
 		name=$${image%%=*}
 		$(CLUSTER) image --package "$(CURDIR)/$${image#*=}" --name "workorders.dev/$$name:dev" --out "$(CURDIR)/dist/images/$$name.tar"
 	done

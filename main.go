@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"go.uber.org/zap/zapcore"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/util/validation"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -23,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"workorders.dev/operator/api/v1alpha1"
@@ -34,12 +37,35 @@ import (
 // settings are what can be set on the command line.
 type settings struct {
 	metricsAddress, probeAddress, pprofAddress string
+	metricsSecure                              bool
 	leaderElect                                bool
-	leaderElectionNamespace                    string
+	leaderElectionNamespace, leaderElectionID  string
+	namespaces                                 namespaces
 	controllers                                controllers.Options
 	webhook                                    bool
 	admission                                  admission.Options
 	log                                        zap.Options
+}
+
+// namespaces is a list of them, as a flag: separated by commas, and set as a whole.
+type namespaces []string
+
+// String implements flag.Value.
+func (n *namespaces) String() string { return strings.Join(*n, ",") }
+
+// Set implements flag.Value.
+func (n *namespaces) Set(list string) error {
+	*n = nil
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+			return fmt.Errorf("%q is no name of a namespace: %s", name, problems[0])
+		}
+		*n = append(*n, name)
+	}
+	return nil
 }
 
 func main() {
@@ -55,10 +81,13 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	// Errors here are about the cluster, not the code: where in the code they were met helps nobody.
 	s := settings{log: zap.Options{TimeEncoder: zapcore.RFC3339TimeEncoder, StacktraceLevel: zapcore.PanicLevel}}
 	flags.StringVar(&s.metricsAddress, "metrics-bind-address", ":8080", "Address that serves Prometheus metrics; 0 serves none.")
+	flags.BoolVar(&s.metricsSecure, "metrics-secure", false, "Serve metrics by HTTPS, with a certificate made at each start, and only to those whom RBAC lets get the path /metrics.")
 	flags.StringVar(&s.probeAddress, "health-probe-bind-address", ":8081", "Address that serves /healthz and /readyz.")
 	flags.StringVar(&s.pprofAddress, "pprof-bind-address", "", "Address that serves Go's profiles, to whoever reaches it; empty serves none.")
 	flags.BoolVar(&s.leaderElect, "leader-elect", false, "Let only one of several replicas be at work.")
 	flags.StringVar(&s.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the election's Lease; in a Pod its own is the default.")
+	flags.StringVar(&s.leaderElectionID, "leader-election-id", "workorder-operator.workorders.dev", "Name of that Lease.")
+	flags.Var(&s.namespaces, "namespaces", "Namespaces, separated by commas, whose orders are run; empty are all.")
 	flags.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 8, "How many orders are moved on at the same time.")
 	flags.IntVar(&s.controllers.MaxRunningOrders, "max-running-orders", 0, "How many orders run at the same time at most; the others wait, the oldest first and namespaces by turns. 0 is no limit.")
 	flags.IntVar(&s.controllers.MaxRunningOrdersPerNamespace, "max-running-orders-per-namespace", 0, "How many orders of one namespace run at the same time at most. 0 is no limit.")
@@ -94,6 +123,9 @@ func run(ctx context.Context, s settings) error {
 	if err := held.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up the controller of held Pods: %w", err)
 	}
+	if err := keepWarm(ctx, mgr); err != nil {
+		return err
+	}
 	if s.webhook {
 		if err := admission.SetupWithManager(mgr, s.admission); err != nil {
 			return fmt.Errorf("set up the webhook: %w", err)
@@ -117,15 +149,15 @@ func newManager(s settings) (ctrl.Manager, error) {
 	config.QPS = -1 // The API server's own priority and fairness limits how much it is asked.
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: s.metricsAddress},
+		Metrics:                       metricsOptions(s),
 		HealthProbeBindAddress:        s.probeAddress,
 		PprofBindAddress:              s.pprofAddress,
 		LeaderElection:                s.leaderElect,
-		LeaderElectionID:              "workorder-operator.workorders.dev",
+		LeaderElectionID:              s.leaderElectionID,
 		LeaderElectionNamespace:       s.leaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		Cache:                         cacheOptions(),
-		Client:                        clientOptions(),
+		Cache:                         cacheOptions(s.namespaces),
+		Client:                        clientOptions(s.namespaces),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)
@@ -133,11 +165,27 @@ func newManager(s settings) (ctrl.Manager, error) {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return nil, err
 	}
-	// Who does not lead reads the orders too, so as to have them when it does.
-	if _, err := mgr.GetCache().GetInformer(context.Background(), &v1alpha1.WorkOrder{}, cache.BlockUntilSynced(false)); err != nil {
-		return nil, fmt.Errorf("watch the work orders: %w", err)
-	}
 	return mgr, mgr.AddReadyzCheck("caches", filled(mgr))
+}
+
+// metricsOptions serve the metrics to everybody, or to those whom the API server vouches for.
+func metricsOptions(s settings) metricsserver.Options {
+	options := metricsserver.Options{BindAddress: s.metricsAddress}
+	if s.metricsSecure {
+		options.SecureServing = true
+		options.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return options
+}
+
+// keepWarm has a replica read orders and Pods although it does not lead, so as to have them when it does.
+func keepWarm(ctx context.Context, mgr ctrl.Manager) error {
+	for _, object := range []client.Object{&v1alpha1.WorkOrder{}, &corev1.Pod{}} {
+		if _, err := mgr.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
+			return fmt.Errorf("watch orders and their Pods: %w", err)
+		}
+	}
+	return nil
 }
 
 // filled says whether the caches have been filled: only then can this replica go on where another one stopped.
@@ -152,21 +200,27 @@ func filled(mgr ctrl.Manager) healthz.Checker {
 	}
 }
 
-// cacheOptions keeps only what the operator looks at: of all Pods in the cluster, those of orders.
-func cacheOptions() cache.Options {
+// cacheOptions keeps only what the operator looks at: of all Pods, those of orders.
+func cacheOptions(in namespaces) cache.Options {
 	ofOrders, err := labels.NewRequirement(steppod.LabelOrderUID, selection.Exists, nil)
 	if err != nil {
 		panic(err) // A constant that is a valid label.
 	}
-	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject:         map[client.Object]cache.ByObject{&corev1.Pod{}: {Label: labels.NewSelector().Add(*ofOrders)}},
+	options := cache.Options{
+		DefaultTransform:  cache.TransformStripManagedFields(),
+		DefaultNamespaces: map[string]cache.Config{},
+		ByObject:          map[client.Object]cache.ByObject{&corev1.Pod{}: {Label: labels.NewSelector().Add(*ofOrders)}},
 	}
+	for _, namespace := range in {
+		options.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return options
 }
 
 // clientOptions lets the read of an object wait until the cache has seen this process's own writes to it, which spares
-// turns that would decide on what is already history. Nothing rests on it: names and locks make a stale decision harmless.
-func clientOptions() client.Options {
-	wait := true
+// turns that would decide on what is already history. Nothing rests on it: names and locks make a stale decision harmless. The
+// library cannot do it for several namespaces.
+func clientOptions(in namespaces) client.Options {
+	wait := len(in) <= 1
 	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &wait}}
 }

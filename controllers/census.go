@@ -27,6 +27,7 @@ const censusTimeout = 5 * time.Second
 
 var (
 	ordersByPhase = prometheus.NewDesc("workorders_orders", "Work orders that there are, by phase.", []string{"phase"}, nil)
+	unseenOrders  = prometheus.NewDesc("workorders_unseen_orders", "Work orders that nobody has looked at yet.", nil, nil)
 	oldestWait    = prometheus.NewDesc("workorders_oldest_waiting_step_seconds",
 		"Time since the start of the oldest step of which it is written down that it waits for its Pod to be created or to start, in orders that are to go on; 0 if there is none.", nil, nil)
 	incompleteLogs = prometheus.NewDesc("workorders_incomplete_logs",
@@ -35,7 +36,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *census) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, description := range []*prometheus.Desc{ordersByPhase, oldestWait, incompleteLogs} {
+	for _, description := range []*prometheus.Desc{ordersByPhase, unseenOrders, oldestWait, incompleteLogs} {
 		descriptions <- description
 	}
 }
@@ -61,6 +62,7 @@ func (c *census) Collect(collected chan<- prometheus.Metric) {
 	for phase, orders := range count.phases {
 		gauge(ordersByPhase, float64(orders), string(phase))
 	}
+	gauge(unseenOrders, float64(count.unseen))
 	gauge(oldestWait, count.oldestWait.Seconds())
 	gauge(incompleteLogs, float64(count.incompleteLogs))
 }
@@ -68,6 +70,7 @@ func (c *census) Collect(collected chan<- prometheus.Metric) {
 // counted is what a census has found.
 type counted struct {
 	phases         map[v1alpha1.WorkOrderPhase]int
+	unseen         int
 	oldestWait     time.Duration
 	incompleteLogs int
 }
@@ -86,6 +89,9 @@ func countOrders(orders []v1alpha1.WorkOrder, now time.Time) counted {
 	for i := range orders {
 		status := &orders[i].Status
 		count.phases[status.Phase]++
+		if status.Sequence == 0 {
+			count.unseen++
+		}
 		if meta.IsStatusConditionFalse(status.Conditions, v1alpha1.ConditionLogComplete) {
 			count.incompleteLogs++
 		}

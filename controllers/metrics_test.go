@@ -41,7 +41,7 @@ func (s shown) List(_ context.Context, list client.ObjectList, _ ...client.ListO
 
 func TestTheCensusCountsWhatTheCacheShows(t *testing.T) {
 	at := func(phase v1alpha1.WorkOrderPhase, steps ...v1alpha1.StepStatus) v1alpha1.WorkOrder {
-		return v1alpha1.WorkOrder{Status: v1alpha1.WorkOrderStatus{Phase: phase, Steps: steps}}
+		return v1alpha1.WorkOrder{Status: v1alpha1.WorkOrderStatus{Phase: phase, Sequence: 1, Steps: steps}}
 	}
 	waits := func(since int) v1alpha1.StepStatus {
 		return v1alpha1.StepStatus{Phase: v1alpha1.StepRunning, StartTime: ago(since), Error: &v1alpha1.StepError{Code: v1alpha1.CodeImagePull}}
@@ -54,6 +54,7 @@ func TestTheCensusCountsWhatTheCacheShows(t *testing.T) {
 		at(v1alpha1.WorkOrderRunning, waits(20), v1alpha1.StepStatus{Phase: v1alpha1.StepRunning, StartTime: ago(5000)}),
 		at(v1alpha1.WorkOrderRunning, waits(300), v1alpha1.StepStatus{Phase: v1alpha1.StepFailed, StartTime: ago(5000), Error: &v1alpha1.StepError{}}),
 		gap,
+		{Status: v1alpha1.WorkOrderStatus{Phase: v1alpha1.WorkOrderPending, ObservedGeneration: -1}},
 	}}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c)
@@ -72,10 +73,13 @@ workorders_oldest_waiting_step_seconds 300
 # TYPE workorders_orders gauge
 workorders_orders{phase="Cancelled"} 0
 workorders_orders{phase="Failed"} 0
-workorders_orders{phase="Pending"} 0
+workorders_orders{phase="Pending"} 1
 workorders_orders{phase="Running"} 2
 workorders_orders{phase="Succeeded"} 1
 workorders_orders{phase="Suspended"} 1
+# HELP workorders_unseen_orders Work orders that nobody has looked at yet.
+# TYPE workorders_unseen_orders gauge
+workorders_unseen_orders 1
 `
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
 		t.Error(err)

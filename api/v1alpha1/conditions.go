@@ -83,6 +83,9 @@ const (
 	CodeLost ErrorCode = "Lost"
 	// CodeStartTimeout: the container did not start within startTimeoutSeconds.
 	CodeStartTimeout ErrorCode = "StartTimeout"
+	// CodeStartError: the node could not start the container, so the step never ran: its node was in trouble, or there is no
+	// such command in the image.
+	CodeStartError ErrorCode = "StartError"
 )
 
 // Ends that the operator brought about itself. They count against nothing.

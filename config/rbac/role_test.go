@@ -75,6 +75,10 @@ var golden = []part{
 		{"watch", "", "secrets workorder-operator-webhook", "controllers/admission/keeper.go", "another replica has renewed them"},
 		{"patch", "", "secrets workorder-operator-webhook", "controllers/admission/keeper.go", "they are renewed"},
 	}},
+	{"metrics", "everywhere", []right{
+		{"create", "authentication.k8s.io", "tokenreviews", "main.go", "who asks for the metrics?"},
+		{"create", "authorization.k8s.io", "subjectaccessreviews", "main.go", "and may they have them?"},
+	}},
 	{"leader election", "workorders-system", []right{
 		{"get", "coordination.k8s.io", "leases", "main.go", "who leads?"},
 		{"create", "coordination.k8s.io", "leases", "main.go", "somebody is the first to lead"},
@@ -255,6 +259,7 @@ func TestEachRightIsUsedWhereTheListSays(t *testing.T) {
 	uses := map[string][]string{
 		"workorders": {"WorkOrder"}, "workorders/status": {"Status().Patch"}, "progressevents": {"ProgressEvent"}, "pods": {"Pod"},
 		"events": {"Eventf", "LeaderElection"}, "leases": {"LeaderElection"}, "persistentvolumeclaims": {"Workspace("},
+		"tokenreviews": {"WithAuthenticationAndAuthorization"}, "subjectaccessreviews": {"WithAuthenticationAndAuthorization"},
 		"secrets": {"corev1.Secret"}, "validatingwebhookconfigurations": {"ValidatingWebhookConfiguration"},
 	}
 	for _, p := range golden {

@@ -60,7 +60,7 @@
 // # Budgets
 //
 // An attempt that failed counts against retry.limit and makes the next epoch a new attempt, with a new idempotency
-// key. One that was interrupted (evicted, deleted, lost, not started in time) counts against retry.disruptionLimit,
+// key. One that was interrupted (evicted, deleted, lost, not started, or not in time) counts against retry.disruptionLimit,
 // and its next epoch is the same attempt again. One that the operator stopped, for an edit or a rewind, counts against
 // neither; the step begins with both budgets anew.
 //

@@ -51,7 +51,8 @@ func cause(step *v1alpha1.StepStatus) (v1alpha1.RewindReason, int64) {
 // WhyAgain is why a step starts again whose attempt ended with that code.
 func WhyAgain(code v1alpha1.ErrorCode) v1alpha1.RewindReason {
 	switch code {
-	case v1alpha1.CodeEvicted, v1alpha1.CodeNotAdmitted, v1alpha1.CodeDeleted, v1alpha1.CodeLost, v1alpha1.CodeStartTimeout:
+	case v1alpha1.CodeEvicted, v1alpha1.CodeNotAdmitted, v1alpha1.CodeDeleted, v1alpha1.CodeLost, v1alpha1.CodeStartTimeout,
+		v1alpha1.CodeStartError:
 		return v1alpha1.RewindDisrupted
 	case v1alpha1.CodeSpecChanged, v1alpha1.CodeSuperseded:
 		return v1alpha1.RewindSpecChanged

@@ -2,6 +2,7 @@ package steppod
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,15 @@ func Lost() *End {
 // unknownEnd is the kubelet's reason for a container of which it does not know whether it ran.
 const unknownEnd = "ContainerStatusUnknown"
 
+// startErrors are the kubelet's reasons for a container that its runtime could not start: pkg/kubelet/kuberuntime, and what it kept
+// of an older runtime.
+var startErrors = []string{"StartError", "ContainerCannotRun"}
+
+// ran says whether a container that has ended ran, as far as its node knows.
+func ran(t *corev1.ContainerStateTerminated) bool {
+	return t.Reason != unknownEnd && !slices.Contains(startErrors, t.Reason)
+}
+
 // reasonDeadline is the kubelet's reason for a Pod that took longer than its activeDeadlineSeconds.
 const reasonDeadline = "DeadlineExceeded"
 
@@ -82,7 +92,8 @@ func end(pod *corev1.Pod) *End {
 
 // finish adds what the container left.
 func finish(pod *corev1.Pod, e End) *End {
-	if s := state(pod); s != nil && s.Terminated != nil {
+	// Of a container that never ran, all that is said are its runtime's words.
+	if s := state(pod); s != nil && s.Terminated != nil && !slices.Contains(startErrors, s.Terminated.Reason) {
 		t := s.Terminated
 		// The kubelet keeps the end of a long message, and may begin it in the middle of a character.
 		said := strings.TrimLeft(Clean(t.Message), "\uFFFD")
@@ -156,8 +167,7 @@ func stop(pod *corev1.Pod) *End {
 // not the operator's, which deletes only Pods that never had a node.
 func endedByItself(pod *corev1.Pod) bool {
 	s := state(pod)
-	ran := s != nil && s.Terminated != nil && s.Terminated.Reason != unknownEnd
-	return ran && pod.Status.Reason != reasonDeadline
+	return s != nil && s.Terminated != nil && ran(s.Terminated) && pod.Status.Reason != reasonDeadline
 }
 
 // StoppedFor is the end of an attempt that the operator stopped for the given reason, before or after its Pod was made.
@@ -183,8 +193,6 @@ func disruption(pod *corev1.Pod) *End {
 			return &End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: said("its Pod was evicted", c.Message)}
 		}
 	}
-	s := state(pod)
-	ran := s != nil && s.Terminated != nil && s.Terminated.Reason != unknownEnd
 	switch reason := pod.Status.Reason; {
 	case reason == "Evicted", reason == "Preempting", reason == "NodeShutdown", reason == "Terminated", reason == "Shutdown":
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeEvicted, Message: said("its Pod was evicted", pod.Status.Message)}
@@ -192,14 +200,26 @@ func disruption(pod *corev1.Pod) *End {
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "its node was lost"}
 	case deletedBeforeEnd(pod):
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeDeleted, Message: "its Pod was deleted while it ran"}
-	case !ran && reason == reasonDeadline:
+	}
+	return neverRan(pod)
+}
+
+// neverRan is why a Pod's container did not run, or is not known to have, or nil if it did.
+func neverRan(pod *corev1.Pod) *End {
+	s := state(pod)
+	terminated := s != nil && s.Terminated != nil
+	switch reason := pod.Status.Reason; {
+	case terminated && ran(s.Terminated):
+		return nil
+	case reason == reasonDeadline:
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeStartTimeout, Message: "its container did not start before the step's timeout"}
-	case !ran && s == nil && reason != "":
+	case terminated && s.Terminated.Reason != unknownEnd:
+		return &End{Verdict: Disrupted, Code: v1alpha1.CodeStartError, Message: said("its node could not start the container", s.Terminated.Message)}
+	case s == nil && reason != "":
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeNotAdmitted, Message: said(said("the node refused its Pod", reason), pod.Status.Message)}
-	case !ran:
+	default:
 		return &End{Verdict: Disrupted, Code: v1alpha1.CodeLost, Message: "the node does not know how its container ended"}
 	}
-	return nil
 }
 
 // Exit codes of a container that was sent TERM, or KILL when it did not heed that: 128 and the signal's number.

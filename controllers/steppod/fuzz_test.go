@@ -114,7 +114,7 @@ func say(pod *corev1.Pod, text string) {
 // codesOfEnds are the codes that an end can have: the closed list of the API, without reasons for waiting.
 var codesOfEnds = []v1alpha1.ErrorCode{
 	v1alpha1.CodeNonZeroExit, v1alpha1.CodeOOMKilled, v1alpha1.CodeTimeout, v1alpha1.CodeEvicted, v1alpha1.CodeNotAdmitted, v1alpha1.CodeDeleted,
-	v1alpha1.CodeLost, v1alpha1.CodeStartTimeout, v1alpha1.CodeCancelled, v1alpha1.CodeSpecChanged, v1alpha1.CodeSuperseded,
+	v1alpha1.CodeLost, v1alpha1.CodeStartTimeout, v1alpha1.CodeStartError, v1alpha1.CodeCancelled, v1alpha1.CodeSpecChanged, v1alpha1.CodeSuperseded,
 }
 
 func checkReport(t *testing.T, pod *corev1.Pod, report *Report) {

@@ -135,7 +135,7 @@ func state(pod *corev1.Pod) *corev1.ContainerState {
 
 func started(pod *corev1.Pod) bool {
 	s := state(pod)
-	return s != nil && (s.Running != nil || s.Terminated != nil && s.Terminated.Reason != unknownEnd)
+	return s != nil && (s.Running != nil || s.Terminated != nil && ran(s.Terminated))
 }
 
 // waiting is why a Pod has not started, in words that do not change from one try to the next.

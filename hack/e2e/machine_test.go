@@ -87,13 +87,16 @@ func kubectl(ctx context.Context, words ...string) string {
 	return string(said)
 }
 
-// withKubectl is the environment with kubectl on the path: there is one already, or else it is hack/cluster's.
+// withKubectl is the environment with helm on the path, and kubectl: there is one already, or else it is hack/cluster's.
 func withKubectl(ctx context.Context) []string {
 	GinkgoHelper()
+	bin, err := filepath.Abs("../../bin")
+	Expect(err).NotTo(HaveOccurred())
+	path := bin + string(os.PathListSeparator) + os.Getenv("PATH")
 	if _, err := exec.LookPath("kubectl"); err == nil {
-		return os.Environ()
+		return append(os.Environ(), "PATH="+path)
 	}
 	assets, err := exec.CommandContext(ctx, "go", "-C", "../cluster", "run", ".", "assets").Output()
 	Expect(err).NotTo(HaveOccurred())
-	return append(os.Environ(), "PATH="+os.Getenv("PATH")+string(os.PathListSeparator)+strings.TrimSpace(string(assets)))
+	return append(os.Environ(), "PATH="+path+string(os.PathListSeparator)+strings.TrimSpace(string(assets)))
 }

@@ -127,6 +127,22 @@ var _ = Describe("A Pod that does not start", Label(labelReliability), func() {
 		Expect(statusOf(order, "only").Error.Code).To(Equal(v1alpha1.CodeStartTimeout))
 		row.refused(v1alpha1.CodeUnschedulable)
 	})
+
+	It("as its image has no such command never ran, which is told apart from a failure", func(ctx SpecContext) {
+		row := showing("R22", theRefusals)
+		nothing := step("only")
+		nothing.Run.Command = []string{"/no-such-command"}
+		order := submit(ctx, newNamespace(ctx, nil), "commandless", v1alpha1.WorkOrderSpec{
+			Retry: &v1alpha1.Retry{DisruptionLimit: pointer(int32(1)), Backoff: &v1alpha1.Backoff{InitialSeconds: pointer(int32(0))}},
+			Steps: []v1alpha1.Step{nothing},
+		})
+		expectPhase(ctx, order, v1alpha1.WorkOrderFailed)
+		Expect(statusOf(order, "only")).To(And(
+			HaveField("Epoch", BeEquivalentTo(2)), HaveField("Attempt", BeEquivalentTo(1)), HaveField("ExitCode", BeNil()),
+			HaveField("Error", HaveValue(And(HaveField("Code", v1alpha1.CodeStartError), HaveField("Message", ContainSubstring("no-such-command"))))),
+		))
+		row.refused(v1alpha1.CodeStartError)
+	})
 })
 
 // tooMuch is more memory than any node has.

@@ -151,7 +151,7 @@ func stale(row string, undisturbed calm, nth int) (trials []trial) {
 // forgetful is an operator that remembers nothing of its own writes, on which nothing rests.
 func forgetful() []change {
 	return []change{
-		{"main.go", "	wait := true\n", "	wait := false\n"},
+		{"main.go", "	wait := len(in) <= 1\n", "	wait := len(in) < 0\n"},
 		{"controllers/memory.go", "	return len(known.writes) > 0\n", "	return false\n"},
 	}
 }

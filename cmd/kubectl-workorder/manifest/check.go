@@ -78,6 +78,7 @@ func (d *Document) Check() ([]Finding, error) {
 		found = append(found, Finding{d.at(unknown), unknown, "this field is not known: take it out, or mend its name", false})
 	}
 	defaulting.Default(content, r.structural)
+	nameIt(content)
 	invalid := validation.ValidateCustomResource(nil, content, r.schema)
 	invalid = append(invalid, listtype.ValidateListSetsAndMaps(nil, r.structural, content)...)
 	if len(invalid) == 0 { // Rules presume the types that the schema asks for.
@@ -97,6 +98,22 @@ func (d *Document) Check() ([]Finding, error) {
 	return slices.Compact(found), nil
 }
 
+// nameIt gives an order the name that an API server would make, before the rules are asked: they may ask for one.
+func nameIt(content map[string]any) {
+	metadata, _ := content["metadata"].(map[string]any)
+	generated, _ := metadata["generateName"].(string)
+	if name, _ := metadata["name"].(string); name == "" && generated != "" {
+		metadata["name"] = suffixed(generated)
+	}
+}
+
+// suffixed is a name as an API server makes it of metadata.generateName: it cuts that to leave room for five characters of its own,
+// k8s.io/apiserver/pkg/storage/names.
+func suffixed(generated string) string {
+	const room = 63 - 5
+	return generated[:min(len(generated), room)] + "xxxxx"
+}
+
 // identity checks what every object has.
 func (d *Document) identity() (found []Finding) {
 	if version := v1alpha1.GroupVersion.String(); d.Content["apiVersion"] != version {
@@ -112,6 +129,8 @@ func (d *Document) identity() (found []Finding) {
 		if len(utilvalidation.IsDNS1123Subdomain(name)) > 0 {
 			found = append(found, Finding{d.at("metadata.name"), "metadata.name", "a name is made of lower-case letters, digits, hyphens and dots, and begins and ends with a letter or a digit", false})
 		}
+	case len(utilvalidation.IsDNS1123Subdomain(suffixed(generated))) > 0:
+		found = append(found, Finding{d.at("metadata.generateName"), "metadata.generateName", "a name is made of lower-case letters, digits, hyphens and dots, and begins with a letter or a digit", false})
 	}
 	for _, values := range []string{"labels", "annotations"} {
 		all, _ := metadata[values].(map[string]any)

@@ -92,6 +92,23 @@ func TestWhatIsWrongIsSaidByLine(t *testing.T) {
 	}
 }
 
+// An API server makes the name before it asks the rules.
+func TestANameCanBeLeftToTheServer(t *testing.T) {
+	for generated, sound := range map[string]bool{"release-": true, strings.Repeat("a", 80) + "-": true, "Release-": false, "-x": false} {
+		documents, _, err := Read([]byte("apiVersion: workorders.dev/v1alpha1\nkind: WorkOrder\nmetadata: {generateName: " + generated + "}\nspec: {steps: [{name: only, wait: {seconds: 0}}]}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := documents[0].Check()
+		if err != nil || len(found) == 0 != sound {
+			t.Errorf("%s: %v, %v", generated, found, err)
+		}
+		if order, err := documents[0].Order(); err != nil || order.Name != "" {
+			t.Errorf("%s: and the order is called %q, %v", generated, order.Name, err)
+		}
+	}
+}
+
 func TestOtherObjectsOfAFileAreLeftAlone(t *testing.T) {
 	documents, others, err := Read([]byte("---\n---\nkind: ConfigMap\n---\n" + head + "spec: {}\n"))
 	if err != nil || others != 1 || len(documents) != 1 || documents[0].Name() != "x" || documents[0].Line != 5 {
