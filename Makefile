@@ -17,7 +17,6 @@ VERSION    ?= $(shell sed -n 's/^appVersion: //p' charts/workorder-operator/Char
 PLATFORMS  ?= linux/amd64,linux/arm64
 # What tests and demo need besides, as NAME=FOLDER.
 HELPERS    := step=hack/step
-# hack/cluster compiles Kubernetes; with these, vet and the tests take the packages that are compiled already.
 CHART := charts/workorder-operator
 # What the chart shares with config, as COPY=ORIGINAL.
 CHART_FILES := \
@@ -31,6 +30,7 @@ CHART_FILES := \
 	service_accounts.yaml=config/admission/serviceaccounts/policy.yaml \
 	alerts.yaml=config/prometheus/alerts.yaml \
 	dashboard.json=config/grafana/dashboard.json
+# hack/cluster compiles Kubernetes; with these, vet and the tests take the packages that are compiled already.
 LIKE_CLUSTER := CGO_ENABLED=0 GOFLAGS="$${GOFLAGS:-} -trimpath"
 CRD_LIMIT_KIB := 250
 # Which of the end-to-end tests are run; those that kill parts of the cluster only by `make test-outage`.

@@ -35,13 +35,17 @@ func pack(ctx context.Context, s spec) (archive, error) {
 	if err != nil {
 		return archive{}, fmt.Errorf("%q is no image name; try workorders.dev/operator:dev: %w", s.name, err)
 	}
+	scratch, err := name.NewTag("scratch") // What the base is said to be.
+	if err != nil {
+		return archive{}, err
+	}
 	base, err := nothing(s.platforms)
 	if err != nil {
 		return archive{}, err
 	}
 	lists := filepath.Dir(s.out)
 	builder, err := build.NewGo(ctx, s.dir,
-		build.WithBaseImages(func(context.Context, string) (name.Reference, build.Result, error) { return tag, base, nil }),
+		build.WithBaseImages(func(context.Context, string) (name.Reference, build.Result, error) { return scratch, base, nil }),
 		build.WithPlatforms(s.platforms...),
 		build.WithUser("65532:65532"), // A number, so that the kubelet can see that it is not root.
 		build.WithTrimpath(true),
@@ -92,7 +96,7 @@ func nothing(platforms []string) (v1.ImageIndex, error) {
 	return index, nil
 }
 
-// write makes an archive that skopeo, crane, podman, ctr and docker can read: a layout of files, packed. It is renamed when it is
+// write makes an OCI archive, a layout of files, packed: skopeo, podman and ctr read it. It is renamed when it is
 // finished, so that nobody sees half of one.
 func write(out string, tag name.Tag, image build.Result) (int64, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
