@@ -111,7 +111,7 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 	})
 
 	It("is upgraded, its CRDs too, and rolled back with orders in flight, which do not notice", patience, func(ctx SpecContext) {
-		order := submit(ctx, namespace, "through-an-upgrade", aChain(8, "--duration=3s"))
+		order := submit(ctx, namespace, "through-an-upgrade", aChain(8, "--duration=8s"))
 		expectRunning(ctx, order, "step-1")
 		next := nextChart()
 		helm(ctx, "upgrade", "workorder-operator", next, "--namespace="+system, "--values=testdata/chart.yaml", "--set=maxConcurrentReconciles=4", "--wait", "--timeout=3m")
@@ -124,7 +124,7 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 	})
 
 	It("is uninstalled in mid-run, keeps its orders, and goes on with them when it is installed again", patience, func(ctx SpecContext) {
-		order := submit(ctx, namespace, "through-a-reinstall", aChain(3, "--duration=3s"))
+		order := submit(ctx, namespace, "through-a-reinstall", aChain(3, "--duration=20s"))
 		expectRunning(ctx, order, "step-1")
 		helm(ctx, "uninstall", "workorder-operator", "--namespace="+system, "--wait")
 		Eventually(ctx, func() string { return kubectl(ctx, "get", "pods", "--namespace="+system, "--output=name") }).Should(BeEmpty())
@@ -195,12 +195,7 @@ func newNamespaceOf(ctx context.Context) string {
 // helm does what a person would type.
 func helm(ctx context.Context, words ...string) string {
 	GinkgoHelper()
-	command := exec.CommandContext(ctx, "../../bin/helm", words...)
-	command.Env = withKubectl(ctx)
-	command.Stderr = GinkgoWriter
-	said, err := command.Output()
-	Expect(err).NotTo(HaveOccurred(), "helm %s: %s", strings.Join(words, " "), said)
-	return string(said)
+	return typed(ctx, "../../bin/helm", words...)
 }
 
 // tryKubectl does what a person would type that may be refused.

@@ -79,11 +79,17 @@ func theNode(ctx context.Context) string {
 // kubectl does what a person would type.
 func kubectl(ctx context.Context, words ...string) string {
 	GinkgoHelper()
-	command := exec.CommandContext(ctx, "kubectl", words...)
+	return typed(ctx, "kubectl", words...)
+}
+
+// typed does what a person would type, and is what that prints.
+func typed(ctx context.Context, program string, words ...string) string {
+	GinkgoHelper()
+	command := exec.CommandContext(ctx, program, words...)
 	command.Env = withKubectl(ctx)
 	command.Stderr = GinkgoWriter
 	said, err := command.Output()
-	Expect(err).NotTo(HaveOccurred(), "kubectl %s: %s", strings.Join(words, " "), said)
+	Expect(err).NotTo(HaveOccurred(), "%s %s: %s", program, strings.Join(words, " "), said)
 	return string(said)
 }
 
