@@ -34,7 +34,7 @@ CHART_FILES := \
 LIKE_CLUSTER := CGO_ENABLED=0 GOFLAGS="$${GOFLAGS:-} -trimpath"
 CRD_LIMIT_KIB := 250
 # Which of the end-to-end tests are run; those that kill parts of the cluster only by `make test-outage`.
-E2E_LABELS ?= !outage && !chart
+E2E_LABELS ?= !outage
 
 # How much of `make reliability` is run: all cases or a sample of them, and which parts. A part that is run again replaces what
 # it had shown of the same code, tests included, which is known by its digest; the document is written once all are there.
@@ -194,10 +194,15 @@ verify-manifests: ## Check that the manifests build, and that each CRD is small 
 	done
 
 .PHONY: verify-chart
-verify-chart: ## Lint the chart
+verify-chart: ## Lint the chart, and check that it refuses what it should, in words that help
 	$(begin)
 	for values in charts/testdata/*.values.yaml; do
 		$(HELM) lint $(CHART) --strict --quiet --values="$$values"
+	done
+	for values in charts/testdata/refused/*.values.yaml; do
+		! said=$$($(HELM) template workorder-operator $(CHART) --values="$$values" 2>&1) || { echo "$$values is taken"; exit 1; }
+		words=$$(sed -n '1s/^# says: //p' "$$values")
+		[[ "$$said" == *"$$words"* ]] || { printf '%s is refused in other words:\n%s\n' "$$values" "$$said"; exit 1; }
 	done
 
 ##@ Tests

@@ -32,11 +32,13 @@ import (
 	"workorders.dev/operator/controllers"
 	"workorders.dev/operator/controllers/admission"
 	"workorders.dev/operator/controllers/steppod"
+	"workorders.dev/operator/controllers/traces"
 )
 
 // settings are what can be set on the command line.
 type settings struct {
 	metricsAddress, probeAddress, pprofAddress string
+	traceCollector                             string
 	metricsSecure                              bool
 	leaderElect                                bool
 	leaderElectionNamespace, leaderElectionID  string
@@ -84,6 +86,7 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	flags.BoolVar(&s.metricsSecure, "metrics-secure", false, "Serve metrics by HTTPS, with a certificate made at each start, and only to those whom RBAC lets get the path /metrics.")
 	flags.StringVar(&s.probeAddress, "health-probe-bind-address", ":8081", "Address that serves /healthz and /readyz.")
 	flags.StringVar(&s.pprofAddress, "pprof-bind-address", "", "Address that serves Go's profiles, to whoever reaches it; empty serves none.")
+	flags.StringVar(&s.traceCollector, "trace-collector", "", "URL of an OpenTelemetry collector, as http://collector.monitoring:4318, to which traces are sent by OTLP over HTTP; empty sends none.")
 	flags.BoolVar(&s.leaderElect, "leader-elect", false, "Let only one of several replicas be at work.")
 	flags.StringVar(&s.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the election's Lease; in a Pod its own is the default.")
 	flags.StringVar(&s.leaderElectionID, "leader-election-id", "workorder-operator.workorders.dev", "Name of that Lease.")
@@ -91,7 +94,7 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	flags.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 8, "How many orders are moved on at the same time.")
 	flags.IntVar(&s.controllers.MaxRunningOrders, "max-running-orders", 0, "How many orders run at the same time at most; the others wait, the oldest first and namespaces by turns. 0 is no limit.")
 	flags.IntVar(&s.controllers.MaxRunningOrdersPerNamespace, "max-running-orders-per-namespace", 0, "How many orders of one namespace run at the same time at most. 0 is no limit.")
-	flags.StringVar(&s.controllers.MetricsTemplateLabel, "metrics-template-label", "", "Label of orders, as example.com/template, by whose value, and by their names, the metrics tell steps apart. Empty tells none apart.")
+	flags.StringVar(&s.controllers.MetricsTemplateLabel, "metrics-template-label", "", "Label of orders, as example.com/template, by whose value, and by their names, the metrics tell steps apart, and by which traces are named. Empty tells none apart.")
 	flags.BoolVar(&s.webhook, "webhook", false, "Serve the webhook by which orders that cannot run are refused; config/webhook has the API server ask it.")
 	flags.IntVar(&s.admission.Port, "webhook-port", 9443, "Port of the webhook.")
 	flags.StringVar(&s.admission.Name, "webhook-name", "workorder-operator-webhook", "Name of the webhook's Service, of its Secret and of its ValidatingWebhookConfiguration.")
@@ -100,6 +103,9 @@ func parse(flags *flag.FlagSet, args []string) settings {
 	_ = flags.Parse(args) // ExitOnError.
 	return s
 }
+
+// lastTraces is how long the operator waits at its end until its last traces are sent.
+const lastTraces = 3 * time.Second
 
 func run(ctx context.Context, s settings) error {
 	mgr, err := newManager(s)
@@ -114,6 +120,12 @@ func run(ctx context.Context, s settings) error {
 		Live:     mgr.GetAPIReader(),
 		Recorder: mgr.GetEventRecorder("workorder-operator"),
 		Clock:    clock.RealClock{},
+	}
+	if s.traceCollector != "" {
+		if orders.Traces, err = traces.Start(ctx, s.traceCollector, ctrl.Log); err != nil {
+			return err
+		}
+		defer sendLast(orders.Traces)
 	}
 	s.controllers.Metrics = metrics.Registry
 	if err := orders.SetupWithManager(mgr, s.controllers); err != nil {
@@ -132,6 +144,15 @@ func run(ctx context.Context, s settings) error {
 		}
 	}
 	return mgr.Start(ctx)
+}
+
+// sendLast sends the traces that have not been sent when the operator ends.
+func sendLast(tracer *traces.Tracer) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastTraces)
+	defer cancel()
+	if err := tracer.Stop(ctx); err != nil {
+		ctrl.Log.Info("The last traces were not sent", "cause", err.Error())
+	}
 }
 
 func newManager(s settings) (ctrl.Manager, error) {

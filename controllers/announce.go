@@ -12,10 +12,11 @@ import (
 )
 
 // announce tells people of a transition, once it is saved: in the log, as a Kubernetes Event for `kubectl describe`,
-// and in the metrics. All of it is a hint; the record is the ProgressEvent.
+// in the metrics and in a trace. All of it is a hint; the record is the ProgressEvent.
 func (r *WorkOrderReconciler) announce(ctx context.Context, order *v1alpha1.WorkOrder, next *plan.Transition) {
 	event := &next.Event
 	r.count(order, next, r.Clock.Now())
+	r.Traces.Tell(order, event, order.Labels[r.templates.label])
 	log := ctrl.LoggerFrom(ctx).WithValues("type", event.Type, "sequence", event.Sequence)
 	// Kubernetes merges Events of equal action and reason whatever their note says, so the epoch is in the action.
 	action := string(event.Type)

@@ -31,8 +31,11 @@ var (
 	oldestWait    = prometheus.NewDesc("workorders_oldest_waiting_step_seconds",
 		"Time since the start of the oldest step of which it is written down that it waits for its Pod to be created or to start, in orders that are to go on; 0 if there is none.", nil, nil)
 	incompleteLogs = prometheus.NewDesc("workorders_incomplete_logs",
-		"Work orders of which the newest transitions could not be written down as ProgressEvents.", nil, nil)
+		"Work orders that are not finished, or only since an hour, of which the newest transitions could not be written down as ProgressEvents.", nil, nil)
 )
+
+// A gap in the log of an order that has ended is there for good. It is news for gapNews.
+const gapNews = time.Hour
 
 // Describe implements prometheus.Collector.
 func (c *census) Describe(descriptions chan<- *prometheus.Desc) {
@@ -92,7 +95,8 @@ func countOrders(orders []v1alpha1.WorkOrder, now time.Time) counted {
 		if status.Sequence == 0 {
 			count.unseen++
 		}
-		if meta.IsStatusConditionFalse(status.Conditions, v1alpha1.ConditionLogComplete) {
+		old := status.CompletionTime != nil && now.Sub(status.CompletionTime.Time) > gapNews
+		if !old && meta.IsStatusConditionFalse(status.Conditions, v1alpha1.ConditionLogComplete) {
 			count.incompleteLogs++
 		}
 		if status.Phase == v1alpha1.WorkOrderSuspended || orders[i].DeletionTimestamp != nil {

@@ -46,14 +46,18 @@ func TestTheCensusCountsWhatTheCacheShows(t *testing.T) {
 	waits := func(since int) v1alpha1.StepStatus {
 		return v1alpha1.StepStatus{Phase: v1alpha1.StepRunning, StartTime: ago(since), Error: &v1alpha1.StepError{Code: v1alpha1.CodeImagePull}}
 	}
-	gap := at(v1alpha1.WorkOrderSucceeded)
-	gap.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionLogComplete, Status: metav1.ConditionFalse}}
+	gap := func(ended int) v1alpha1.WorkOrder {
+		order := at(v1alpha1.WorkOrderSucceeded)
+		order.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionLogComplete, Status: metav1.ConditionFalse}}
+		order.Status.CompletionTime = ago(ended)
+		return order
+	}
 	elected := make(chan struct{})
 	c := &census{clock: testingclock.NewFakePassiveClock(noon), elected: elected, orders: shown{
 		at(v1alpha1.WorkOrderSuspended, waits(4000)),
 		at(v1alpha1.WorkOrderRunning, waits(20), v1alpha1.StepStatus{Phase: v1alpha1.StepRunning, StartTime: ago(5000)}),
 		at(v1alpha1.WorkOrderRunning, waits(300), v1alpha1.StepStatus{Phase: v1alpha1.StepFailed, StartTime: ago(5000), Error: &v1alpha1.StepError{}}),
-		gap,
+		gap(3000), gap(4000),
 		{Status: v1alpha1.WorkOrderStatus{Phase: v1alpha1.WorkOrderPending, ObservedGeneration: -1}},
 	}}
 	registry := prometheus.NewRegistry()
@@ -63,7 +67,7 @@ func TestTheCensusCountsWhatTheCacheShows(t *testing.T) {
 	}
 	close(elected)
 	want := `
-# HELP workorders_incomplete_logs Work orders of which the newest transitions could not be written down as ProgressEvents.
+# HELP workorders_incomplete_logs Work orders that are not finished, or only since an hour, of which the newest transitions could not be written down as ProgressEvents.
 # TYPE workorders_incomplete_logs gauge
 workorders_incomplete_logs 1
 # HELP workorders_oldest_waiting_step_seconds Time since the start of the oldest step of which it is written down that it waits for its Pod to be created or to start, in orders that are to go on; 0 if there is none.
@@ -75,7 +79,7 @@ workorders_orders{phase="Cancelled"} 0
 workorders_orders{phase="Failed"} 0
 workorders_orders{phase="Pending"} 1
 workorders_orders{phase="Running"} 2
-workorders_orders{phase="Succeeded"} 1
+workorders_orders{phase="Succeeded"} 2
 workorders_orders{phase="Suspended"} 1
 # HELP workorders_unseen_orders Work orders that nobody has looked at yet.
 # TYPE workorders_unseen_orders gauge

@@ -237,7 +237,7 @@ func startOperator(ctx context.Context, namespace string, rights *watchedRights)
 		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &wait}},
 		Cache:                   cache.Options{DefaultNamespaces: map[string]cache.Config{namespace: {}}},
 		LeaderElection:          true,
-		LeaderElectionID:        "poison.workorders.dev",
+		LeaderElectionID:        "workorder-operator.workorders.dev",
 		LeaderElectionNamespace: "workorders-system",
 
 		LeaderElectionReleaseOnCancel: true,

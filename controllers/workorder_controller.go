@@ -22,6 +22,7 @@ import (
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/controllers/plan"
 	"workorders.dev/operator/controllers/steppod"
+	"workorders.dev/operator/controllers/traces"
 )
 
 // +kubebuilder:rbac:groups=workorders.dev,resources=workorders,verbs=get;list;watch;delete
@@ -40,6 +41,8 @@ type WorkOrderReconciler struct {
 	Recorder events.EventRecorder
 	// Clock is the time.
 	Clock clock.PassiveClock
+	// Traces tells OpenTelemetry of what has ended; nobody if nil.
+	Traces *traces.Tracer
 
 	memory memory
 	// line is where orders wait if only so many may run; nil if all may.
@@ -88,7 +91,8 @@ type Options struct {
 	// MaxRunningOrders is how many orders may run at the same time, and MaxRunningOrdersPerNamespace how many of one
 	// namespace; the others wait for their turn. 0 is no limit.
 	MaxRunningOrders, MaxRunningOrdersPerNamespace int
-	// MetricsTemplateLabel is the label of orders by whose value the metrics tell their steps apart; empty if they do not.
+	// MetricsTemplateLabel is the label of orders by whose value the metrics tell their steps apart, and that traces name them
+	// by; empty if they do not.
 	MetricsTemplateLabel string
 	// Metrics is where the census of orders is registered; nowhere if nil.
 	Metrics prometheus.Registerer

@@ -68,7 +68,7 @@ func startServer(t *testing.T) *rest.Config {
 		}
 	})
 	asAdmin := admin.client(t, config)
-	for _, file := range []string{"policy.yaml", "binding.yaml"} {
+	for _, file := range []string{"policy.yaml", "binding.yaml", "serviceaccounts/policy.yaml", "serviceaccounts/binding.yaml"} {
 		if err := asAdmin.Create(t.Context(), readManifest(t, file)); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}

@@ -80,9 +80,9 @@ var golden = []part{
 		{"create", "authorization.k8s.io", "subjectaccessreviews", "main.go", "and may they have them?"},
 	}},
 	{"leader election", "workorders-system", []right{
-		{"get", "coordination.k8s.io", "leases", "main.go", "who leads?"},
+		{"get", "coordination.k8s.io", "leases workorder-operator.workorders.dev", "main.go", "who leads?"},
 		{"create", "coordination.k8s.io", "leases", "main.go", "somebody is the first to lead"},
-		{"update", "coordination.k8s.io", "leases", "main.go", "the lease is taken, renewed, and released at the end"},
+		{"update", "coordination.k8s.io", "leases workorder-operator.workorders.dev", "main.go", "the lease is taken, renewed, and released at the end"},
 		{"create", "", "events", "main.go", "a change of leader is told"},
 		{"patch", "", "events", "main.go", "a change that is told again is counted"},
 	}},

@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,8 +14,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/onsi/gomega/gbytes"
-	"github.com/onsi/gomega/gexec"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -69,6 +65,13 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 		expectFolds(ctx, namespace)
 	})
 
+	It("understands what the docs say to type", patience, func(ctx SpecContext) {
+		DeferCleanup(func(ctx SpecContext) {
+			kubectl(ctx, "delete", "clusterrolebinding", "workorder-metrics", "--ignore-not-found")
+		})
+		runDocs(ctx, namespace)
+	})
+
 	It("goes on when the leader is killed in mid-run, as another replica takes over", patience, func(ctx SpecContext) {
 		order := submit(ctx, namespace, "through-a-crash", aChain(6, "--duration=3s"))
 		expectRunning(ctx, order, "step-1")
@@ -83,14 +86,24 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 	})
 
 	It("tells its metrics to those only who may have them", patience, func(ctx SpecContext) {
-		account := "--serviceaccount=" + namespace + ":default"
-		url := forward(ctx)
-		Expect(statusOfGet(url, "")).To(Equal(http.StatusUnauthorized))
-		token := strings.TrimSpace(kubectl(ctx, "create", "token", "default", "--namespace="+namespace))
-		Expect(statusOfGet(url, token)).To(Equal(http.StatusForbidden))
-		kubectl(ctx, "create", "clusterrolebinding", namespace, "--clusterrole=workorder-operator-metrics-reader", account)
-		DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete", "clusterrolebinding", namespace) })
-		Eventually(ctx, func() int { return statusOfGet(url, token) }).Should(Equal(http.StatusOK))
+		metrics := forward(ctx, "service/workorder-operator-metrics")
+		Expect(metrics.status()).To(Equal(http.StatusUnauthorized))
+		metrics.token = strings.TrimSpace(kubectl(ctx, "create", "token", "default", "--namespace="+namespace))
+		Expect(metrics.status()).To(Equal(http.StatusForbidden))
+		letRead(ctx, namespace)
+		Eventually(ctx, metrics.status).Should(Equal(http.StatusOK))
+	})
+
+	It("takes little, at rest and with a thousand orders", patience, func(ctx SpecContext) {
+		leader, _, _ := strings.Cut(theLeader(ctx, Default), "_")
+		metrics := forward(ctx, "pod/"+leader)
+		metrics.token = strings.TrimSpace(kubectl(ctx, "create", "token", "default", "--namespace="+namespace))
+		letRead(ctx, namespace)
+		Eventually(ctx, metrics.status).Should(Equal(http.StatusOK))
+		tellUsage(ctx, "at rest", metrics)
+		aThousand(ctx, namespace)
+		tellUsage(ctx, "with 1,000 orders under way", metrics)
+		kubectl(ctx, "delete", "workorders", "--selector=of=a-thousand", "--namespace="+namespace)
 	})
 
 	It("lets people do with orders what they may do with Pods, and nobody forge a result", patience, func(ctx SpecContext) {
@@ -275,36 +288,4 @@ func nextChart() string {
 	replace("Chart.yaml", "\nversion: 0.1.0\n", "\nversion: 0.2.0\n")
 	replace("files/crd/workorders.dev_workorders.yaml", "description: 'cancel ends", "description: 'In the next version: cancel ends")
 	return next
-}
-
-// forward makes the operator's metrics reachable from here, and is where.
-func forward(ctx context.Context) string {
-	GinkgoHelper()
-	command := exec.Command("kubectl", "port-forward", "--namespace="+system, "service/workorder-operator-metrics", ":8443")
-	command.Env = withKubectl(ctx)
-	session, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { session.Kill().Wait() })
-	Eventually(ctx, session).Should(gbytes.Say(`127\.0\.0\.1:\d+ ->`))
-	_, port, _ := strings.Cut(string(session.Out.Contents()), "127.0.0.1:")
-	port, _, _ = strings.Cut(port, " ")
-	return "https://127.0.0.1:" + port + "/metrics"
-}
-
-// statusOfGet is the code of the reply to whoever shows that token, if any.
-func statusOfGet(url, token string) int {
-	GinkgoHelper()
-	request, err := http.NewRequest(http.MethodGet, url, nil)
-	Expect(err).NotTo(HaveOccurred())
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // It signs for itself.
-	defer transport.CloseIdleConnections()
-	reply, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Do(request)
-	Expect(err).NotTo(HaveOccurred())
-	defer reply.Body.Close()
-	_, err = io.Copy(io.Discard, reply.Body)
-	Expect(err).NotTo(HaveOccurred())
-	return reply.StatusCode
 }

@@ -2,10 +2,7 @@ package e2e
 
 import (
 	"context"
-	"os"
-	"os/exec"
-	"regexp"
-	"strings"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -86,23 +83,15 @@ func inEveryState(ctx context.Context, namespace string) {
 	edit(ctx, cancelled, `{"spec":{"cancel":true}}`)
 }
 
-// followDoc does what a section of the document says to type.
+// followDoc does what a section of docs/uninstall.md says to type.
 func followDoc(ctx context.Context, section string) {
 	GinkgoHelper()
-	content, err := os.ReadFile("../../docs/uninstall.md")
+	all, err := blocks()
 	Expect(err).NotTo(HaveOccurred())
-	_, text, found := strings.Cut(string(content), "\n## "+section+"\n")
-	Expect(found).To(BeTrue(), "there is no section %q", section)
-	text, _, _ = strings.Cut(text, "\n## ")
-	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(text, -1)
-	Expect(blocks).NotTo(BeEmpty())
-	for _, block := range blocks {
-		shell := exec.CommandContext(ctx, "sh", "-euxc", block[1])
-		shell.Dir = "../.."
-		shell.Env = withKubectl(ctx)
-		said, err := shell.CombinedOutput()
-		AddReportEntry(section, string(said), ReportEntryVisibilityFailureOrVerbose)
-		Expect(err).NotTo(HaveOccurred(), string(said))
+	all = slices.DeleteFunc(all, func(b block) bool { return b.file != "uninstall.md" || b.section != section })
+	Expect(all).NotTo(BeEmpty(), "there is no section %q", section)
+	for _, b := range all {
+		b.follow(ctx, "")
 	}
 }
 

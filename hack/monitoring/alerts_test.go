@@ -2,21 +2,26 @@ package monitoring
 
 import (
 	"fmt"
+	"log/slog"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
+	promrules "github.com/prometheus/prometheus/rules"
 	"sigs.k8s.io/yaml"
 )
 
 // rule is an alert as it is written down.
 type rule struct {
 	Alert, Expr, For    string
+	KeepFiringFor       string `json:"keep_firing_for"`
 	Labels, Annotations map[string]string
 }
 
@@ -38,7 +43,7 @@ func rules(t *testing.T) map[string]rule {
 			all[r.Alert] = r
 		}
 	}
-	if len(all) < 8 {
+	if len(all) < 9 {
 		t.Fatalf("only %d alerts", len(all))
 	}
 	return all
@@ -54,17 +59,31 @@ type story struct {
 
 var stories = []story{
 	{"WorkOrderOperatorMissing", "nobody tells", `up 1+0x10`, 10 * time.Minute, true},
+	{"WorkOrderOperatorMissing", "nobody has told for 9 minutes", `workorders_orders{phase="Running", instance="a"} 1 stale`, 10 * time.Minute, false},
 	{"WorkOrderOperatorMissing", "there are no orders", `workorders_orders{phase="Running", instance="a"} 0+0x10`, 10 * time.Minute, false},
-	{"WorkOrderOperatorFailing", "every turn fails", `controller_runtime_reconcile_errors_total{controller="workorder", instance="a"} 0+30x30`, 30 * time.Minute, true},
-	{"WorkOrderOperatorFailing", "a turn fails now and then", `controller_runtime_reconcile_errors_total{controller="workorder", instance="a"} 0+1x30`, 30 * time.Minute, false},
+	{"WorkOrderOperatorFailing", "every turn fails", failures("workorder", "0+30x30"), 30 * time.Minute, true},
+	{"WorkOrderOperatorFailing", "one order fails every time", failures("workorder", "0+2x30"), 30 * time.Minute, true},
+	{"WorkOrderOperatorFailing", "one Pod cannot be let go", failures("heldpod", "0+2x30"), 30 * time.Minute, true},
+	{"WorkOrderOperatorFailing", "it was so for 10 minutes", failures("workorder", "0+30x10 300+0x20"), 30 * time.Minute, false},
+	{"WorkOrderOperatorFailing", "a turn fails now and then", failures("workorder", "0+1x30"), 30 * time.Minute, false},
+	{"WorkOrderWebhookFailing", "it fails every five minutes", failures("certificates", "0+0.2x40"), 40 * time.Minute, true},
+	{"WorkOrderWebhookFailing", "it failed twice", failures("certificates", "0 1 2+0x38"), 40 * time.Minute, false},
+	{"WorkOrderWebhookFailing", "orders fail", failures("workorder", "0+30x40"), 40 * time.Minute, false},
 	{"WorkOrderUnseen", "three were not looked at", `workorders_unseen_orders{instance="a"} 3+0x10`, 10 * time.Minute, true},
+	{"WorkOrderUnseen", "that was so until just now", `workorders_unseen_orders{instance="a"} 3+0x9 0`, 10 * time.Minute, false},
 	{"WorkOrderUnseen", "all were looked at", `workorders_unseen_orders{instance="a"} 0+0x10`, 10 * time.Minute, false},
-	{"WorkOrderStuck", "Pod after Pod does not start", `workorders_oldest_waiting_step_seconds{instance="a"} 0+60x10 0+60x9`, 19 * time.Minute, true},
-	{"WorkOrderStuck", "a step waits for 4 minutes", `workorders_oldest_waiting_step_seconds{instance="a"} 0+60x4`, 4 * time.Minute, false},
+	{"WorkOrderStuck", "a Pod does not start", `workorders_oldest_waiting_step_seconds{instance="a"} 0+60x9`, 9 * time.Minute, true},
+	{"WorkOrderStuck", "Pod after Pod does not start", `workorders_oldest_waiting_step_seconds{instance="a"} 0+60x10 0+60x3`, 14 * time.Minute, true},
+	{"WorkOrderStuck", "a step waits for 7 minutes", `workorders_oldest_waiting_step_seconds{instance="a"} 0+60x7`, 7 * time.Minute, false},
+	{"WorkOrderStuck", "it started long ago", `workorders_oldest_waiting_step_seconds{instance="a"} 0+60x10 0+0x20`, 30 * time.Minute, false},
 	{"WorkOrderStepSlow", "it takes 10 s, and then 60 s, as another replica counts", steps(10, 60, "b"), 8 * 24 * time.Hour, true},
 	{"WorkOrderStepSlow", "it takes 10 s, and then 15 s", steps(10, 15, "a"), 8 * 24 * time.Hour, false},
 	{"WorkOrderStepSlow", "it has no history", strings.ReplaceAll(steps(10, 60, "a"), "+0.5x11459", "+0x11459"), 8 * 24 * time.Hour, false},
+	{"WorkOrderStepSlow", "it has ended only ten times before", strings.NewReplacer("+0.5x11459", "+0.001x11459", "+5x11459", "+0.01x11459").Replace(steps(10, 60, "b")), 8 * 24 * time.Hour, false},
+	{"WorkOrderStepSlow", "it is what fails that takes long", strings.ReplaceAll(steps(10, 60, "b"), "Succeeded", "Failed"), 8 * 24 * time.Hour, false},
+	{"WorkOrderStepSlow", "nobody knows of what template it is", strings.ReplaceAll(steps(10, 60, "b"), `template="release"`, `template=""`), 8 * 24 * time.Hour, false},
 	{"WorkOrderRewindStorm", "all fail", `workorders_rewinds_total{reason="Failed", instance="a"} 0+10x30`, 30 * time.Minute, true},
+	{"WorkOrderRewindStorm", "all are interrupted", `workorders_rewinds_total{reason="Disrupted", instance="a"} 0+10x30`, 30 * time.Minute, true},
 	{"WorkOrderRewindStorm", "more fail than succeed", `workorders_rewinds_total{reason="Failed", instance="a"} 0+10x30
 		workorders_transitions_total{type="StepSucceeded", instance="a"} 0+5x30`, 30 * time.Minute, true},
 	{"WorkOrderRewindStorm", "most succeed", `workorders_rewinds_total{reason="Failed", instance="a"} 0+10x30
@@ -72,9 +91,16 @@ var stories = []story{
 	{"WorkOrderRewindStorm", "people ask for it", `workorders_rewinds_total{reason="Requested", instance="a"} 0+10x30`, 30 * time.Minute, false},
 	{"WorkOrderRewindStorm", "a single one fails", `workorders_rewinds_total{reason="Failed", instance="a"} 0+1x15`, 15 * time.Minute, false},
 	{"WorkOrderLogIncomplete", "two have a gap", `workorders_incomplete_logs{instance="a"} 2+0x10`, 10 * time.Minute, true},
+	{"WorkOrderLogIncomplete", "it was closed", `workorders_incomplete_logs{instance="a"} 2+0x8 0 0`, 10 * time.Minute, false},
 	{"WorkOrderLogIncomplete", "none has", `workorders_incomplete_logs{instance="a"} 0+0x10`, 10 * time.Minute, false},
 	{"WorkOrderResultsLate", "they take a minute or more", latency(0, 10), 30 * time.Minute, true},
+	{"WorkOrderResultsLate", "one in twenty does", latency(19, 20), 30 * time.Minute, true},
 	{"WorkOrderResultsLate", "they take a second", latency(10, 10), 30 * time.Minute, false},
+}
+
+// failures are the turns of a controller that failed.
+func failures(controller, counted string) string {
+	return fmt.Sprintf("controller_runtime_reconcile_errors_total{controller=%q, instance=\"a\"} %s", controller, counted)
 }
 
 // steps is a step that takes so long for a week, once in two minutes, and then for an hour so long.
@@ -94,23 +120,29 @@ func latency(quick, all int) string {
 	return fmt.Sprintf("%[1]s\"1\"} 0+%[2]dx30\n%[1]s\"60\"} 0+%[2]dx30\n%[1]s\"300\"} 0+%[3]dx30\n%[1]s\"+Inf\"} 0+%[3]dx30", of, quick, all)
 }
 
-func TestAlertsAreDueWhenTheyShouldBe(t *testing.T) {
+// watched is for how long before its end a story is looked at: longer than any alert waits, or goes on.
+const watched = 40 * time.Minute
+
+func TestAlertsFireWhenTheyShould(t *testing.T) {
 	all, told := rules(t), map[string]map[bool]bool{}
 	engine := promqltest.NewTestEngine(t, false, 0, 1_000_000)
 	for _, s := range stories {
 		t.Run(s.alert+": "+s.is, func(t *testing.T) {
 			storage := promqltest.LoadedStorage(t, "load 1m\n\t"+strings.ReplaceAll(s.series, "\n", "\n\t"))
-			query, err := engine.NewInstantQuery(t.Context(), storage, nil, all[s.alert].Expr, time.Unix(0, 0).Add(s.after))
-			if err != nil {
-				t.Fatal(err)
+			query, alert := promrules.EngineQueryFunc(engine, storage), all[s.alert].alert(t)
+			for at := max(0, s.after-watched); at <= s.after; at += time.Minute {
+				if _, err := alert.Eval(t.Context(), 0, time.Unix(0, 0).Add(at), query, &url.URL{}, 0); err != nil {
+					t.Fatal(err)
+				}
 			}
-			result := query.Exec(t.Context())
-			if result.Err != nil {
-				t.Fatal(result.Err)
+			if fires := alert.State() == promrules.StateFiring; fires != s.due {
+				t.Errorf("it should fire: %v, and it is %s", s.due, alert.State())
 			}
-			if vector, ok := result.Value.(promql.Vector); !ok || len(vector) > 0 != s.due {
-				t.Errorf("due should be %v, and it says %v", s.due, result.Value)
-			}
+			alert.ForEachActiveAlert(func(a *promrules.Alert) {
+				if text := a.Annotations.Get("description"); strings.Contains(text, "error expanding") {
+					t.Error(text)
+				}
+			})
 		})
 		if told[s.alert] == nil {
 			told[s.alert] = map[bool]bool{}
@@ -122,6 +154,27 @@ func TestAlertsAreDueWhenTheyShouldBe(t *testing.T) {
 			t.Errorf("%s: tell one story in which it is due, and one in which it is not", alert)
 		}
 	}
+}
+
+// alert is the rule as Prometheus has it.
+func (r rule) alert(t *testing.T) *promrules.AlertingRule {
+	t.Helper()
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(r.Expr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	duration := func(text string) time.Duration {
+		if text == "" {
+			return 0
+		}
+		d, err := model.ParseDuration(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(d)
+	}
+	return promrules.NewAlertingRule(r.Alert, expr, duration(r.For), duration(r.KeepFiringFor), labels.FromMap(r.Labels),
+		labels.FromMap(r.Annotations), labels.EmptyLabels(), "", true, slog.New(slog.DiscardHandler))
 }
 
 // Whoever is woken by an alert wants to know what it means, and what to do.

@@ -28,6 +28,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "workorder-operator.labels" -}}
 {{ include "workorder-operator.selector" . }}
+{{ include "workorder-operator.origin" . }}
+{{- end -}}
+
+{{/* Labels that say where an object is from; none of them makes a Pod one of the operator's. */}}
+{{- define "workorder-operator.origin" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}

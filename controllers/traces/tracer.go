@@ -1,0 +1,97 @@
+package traces
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"workorders.dev/operator/api/v1alpha1"
+)
+
+// scope names who tells, beside the service.
+const scope = "workorders.dev/operator"
+
+// Tracer tells of orders. A nil one tells nobody.
+type Tracer struct {
+	provider *sdktrace.TracerProvider
+	tracer   trace.Tracer
+}
+
+// Start returns a Tracer that sends spans by OTLP over HTTP to the collector at a URL, as http://collector.monitoring:4318, to
+// which /v1/traces is added. It sends them in batches, in the background, and drops what it cannot keep or send, which the log
+// says; the environment variables OTEL_EXPORTER_OTLP_… that the URL does not answer count too, as headers and certificates.
+func Start(ctx context.Context, collector string, log logr.Logger) (*Tracer, error) {
+	to, err := url.Parse(collector)
+	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host == "" {
+		return nil, fmt.Errorf("%q is no place to send traces to: give a URL like http://collector.monitoring:4318", collector)
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(to.JoinPath("v1", "traces").String()))
+	if err != nil {
+		return nil, fmt.Errorf("set up the sending of traces to %s: %w", collector, err)
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		log.Info("Traces were not sent", "collector", to.Redacted(), "cause", err.Error())
+	}))
+	provider := sdktrace.NewTracerProvider(
+		sdktrace.WithBatcher(exporter),
+		sdktrace.WithIDGenerator(derived{}),
+		// To keep only some is the collector's choice, who sees whole traces.
+		sdktrace.WithSampler(sdktrace.AlwaysSample()),
+		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName("workorder-operator"))),
+	)
+	return &Tracer{provider: provider, tracer: provider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL))}, nil
+}
+
+// Stop sends what has not been sent, as long as the context lets it.
+func (t *Tracer) Stop(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	return t.provider.Shutdown(ctx)
+}
+
+// Tell tells of what has ended with a transition that was saved, if anything has. Template is what kind of order it is, and
+// empty if that is not known.
+func (t *Tracer) Tell(order *v1alpha1.WorkOrder, event *v1alpha1.ProgressEventSpec, template string) {
+	if t == nil {
+		return
+	}
+	s := spanOf(order, event, template)
+	if s == nil {
+		return
+	}
+	ctx := context.WithValue(context.Background(), derived{}, s)
+	if s.parent.IsValid() {
+		ctx = trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: s.trace, SpanID: s.parent, TraceFlags: trace.FlagsSampled,
+		}))
+	}
+	_, open := t.tracer.Start(ctx, s.name, trace.WithSpanKind(s.kind), trace.WithTimestamp(s.start), trace.WithAttributes(s.attributes...))
+	if s.failure != "" {
+		open.SetStatus(codes.Error, s.failure)
+	}
+	open.End(trace.WithTimestamp(s.end))
+}
+
+// derived gives a span the ids that it has, instead of new ones. It is also the key under which a context holds that span.
+type derived struct{}
+
+// NewIDs implements [sdktrace.IDGenerator].
+func (derived) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	s := ctx.Value(derived{}).(*span)
+	return s.trace, s.id
+}
+
+// NewSpanID implements [sdktrace.IDGenerator].
+func (derived) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
+	return ctx.Value(derived{}).(*span).id
+}

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// block is what a document says to type, and its mark, a comment in the line above, which nobody sees who reads:
+//
+//	<!-- run -->             it is run as it stands, by runDocs
+//	<!-- run by FILE … -->   it is run there
+//	<!-- not run: WHY -->
+type block struct{ file, section, mark, commands string }
+
+var (
+	fence  = regexp.MustCompile("(?ms)^(?:<!-- ((?:run|not run)[^\n]*) -->\n)?```(sh|console)\n(.*?)^```$")
+	header = regexp.MustCompile(`(?m)^## (.*)$`)
+	prompt = regexp.MustCompile(`(?m)^\$ ((?:.*\\\n)*.*)$`)
+)
+
+// blocks are those of all documents.
+func blocks() (all []block, err error) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range append(files, "../../README.md", "../../CONTRIBUTING.md") {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		text := string(content)
+		for _, at := range fence.FindAllStringSubmatchIndex(text, -1) {
+			b := block{file: filepath.Base(file), commands: text[at[6]:at[7]]}
+			if at[2] >= 0 {
+				b.mark = text[at[2]:at[3]]
+			}
+			if sections := header.FindAllStringSubmatch(text[:at[0]], -1); len(sections) > 0 {
+				b.section = sections[len(sections)-1][1]
+			}
+			if text[at[4]:at[5]] == "console" { // With what they print.
+				var commands []string
+				for _, command := range prompt.FindAllStringSubmatch(b.commands, -1) {
+					commands = append(commands, command[1])
+				}
+				b.commands = strings.Join(commands, "\n")
+			}
+			all = append(all, b)
+		}
+	}
+	return all, nil
+}
+
+func TestEveryCommandOfTheDocsIsRunOrSaysWhyNot(t *testing.T) {
+	all, err := blocks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 40 {
+		t.Fatalf("only %d blocks of commands were found", len(all))
+	}
+	for _, b := range all {
+		by, isBy := strings.CutPrefix(b.mark, "run by ")
+		by, _, _ = strings.Cut(by, ",")
+		switch {
+		case strings.TrimSpace(b.commands) == "":
+			t.Errorf("%s, %s: a block without a command", b.file, b.section)
+		case b.mark == "run" || strings.HasPrefix(b.mark, "not run: "):
+		case !isBy:
+			t.Errorf("%s, %s: mark these with <!-- run -->, or who runs them, or why nobody does:\n%s", b.file, b.section, b.commands)
+		default:
+			if _, err := os.Stat(filepath.Join("../..", by)); err != nil {
+				t.Errorf("%s, %s: run by %v", b.file, b.section, err)
+			}
+		}
+	}
+}
+
+// follow does what a block says to type, in a namespace.
+func (b block) follow(ctx context.Context, kubeconfig string) {
+	GinkgoHelper()
+	shell := exec.CommandContext(ctx, "sh", "-euxc", b.commands)
+	shell.Dir = "../.."
+	shell.Env = withKubectl(ctx)
+	if kubeconfig != "" {
+		shell.Env = append(shell.Env, "KUBECONFIG="+kubeconfig)
+	}
+	said, err := shell.CombinedOutput()
+	AddReportEntry(b.file+", "+b.section, string(said), ReportEntryVisibilityFailureOrVerbose)
+	Expect(err).NotTo(HaveOccurred(), "%s, %s:\n%s", b.file, b.section, said)
+}
+
+// runDocs does all that is marked to be run, in a namespace in which the samples have run. It begins with the page that has
+// the plugin built.
+func runDocs(ctx context.Context, namespace string) {
+	GinkgoHelper()
+	content, err := os.ReadFile(os.Getenv("KUBECONFIG"))
+	Expect(err).NotTo(HaveOccurred())
+	here := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
+	Expect(os.WriteFile(here, content, 0o600)).To(Succeed())
+	kubectl(ctx, "--kubeconfig="+here, "config", "set-context", "--current", "--namespace="+namespace)
+	all, err := blocks()
+	Expect(err).NotTo(HaveOccurred())
+	ran := 0
+	for _, first := range []bool{true, false} {
+		for _, b := range all {
+			if b.mark == "run" && (b.file == "kubectl.md") == first {
+				b.follow(ctx, here)
+				ran++
+			}
+		}
+	}
+	Expect(ran).To(BeNumerically(">", 10))
+}
