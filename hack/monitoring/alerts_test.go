@@ -131,9 +131,11 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 			storage := promqltest.LoadedStorage(t, "load 1m\n\t"+strings.ReplaceAll(s.series, "\n", "\n\t"))
 			query, alert := promrules.EngineQueryFunc(engine, storage), all[s.alert].alert(t)
 			for at := max(0, s.after-watched); at <= s.after; at += time.Minute {
-				if _, err := alert.Eval(t.Context(), 0, time.Unix(0, 0).Add(at), query, &url.URL{}, 0); err != nil {
+				now := time.Unix(0, 0).Add(at)
+				if _, err := alert.Eval(t.Context(), 0, now, query, &url.URL{}, 0); err != nil {
 					t.Fatal(err)
 				}
+				alert.SetEvaluationTimestamp(now) // Or it says that its state is unknown.
 			}
 			if fires := alert.State() == promrules.StateFiring; fires != s.due {
 				t.Errorf("it should fire: %v, and it is %s", s.due, alert.State())
