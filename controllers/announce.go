@@ -16,7 +16,10 @@ import (
 func (r *WorkOrderReconciler) announce(ctx context.Context, order *v1alpha1.WorkOrder, next *plan.Transition) {
 	event := &next.Event
 	r.count(order, next, r.Clock.Now())
-	r.Traces.Tell(order, event, order.Labels[r.templates.label])
+	if r.Traces != nil {
+		template, _ := r.templates.of(order, event.Step)
+		r.Traces.Tell(order, event, template)
+	}
 	log := ctrl.LoggerFrom(ctx).WithValues("type", event.Type, "sequence", event.Sequence)
 	// Kubernetes merges Events of equal action and reason whatever their note says, so the epoch is in the action.
 	action := string(event.Type)

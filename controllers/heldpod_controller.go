@@ -10,6 +10,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -82,6 +83,7 @@ func (r *HeldPodReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("heldpod").
 		For(&corev1.Pod{}, builder.WithPredicates(predicate.NewPredicateFuncs(releasable))).
 		Watches(&v1alpha1.WorkOrder{}, handler.EnqueueRequestsFromMapFunc(r.podsOf), builder.WithPredicates(removed)).
+		WithOptions(controller.Options{RateLimiter: pauses()}).
 		Complete(r)
 }
 

@@ -59,7 +59,7 @@ var _ = Describe("The trace of an order", func() {
 		Eventually(spans).Should(Receive(&run))
 		Consistently(spans).ShouldNot(Receive())
 		Expect([]string{failed.Name, succeeded.Name, run.Name}).To(Equal([]string{"build", "build", "RUN"}))
-		Expect(failed.Status.Message).To(ContainSubstring("exit code 3"))
+		Expect(failed.Status.Message).To(Equal("NonZeroExit"))
 		for _, attempt := range []*tracev1.Span{failed, succeeded} {
 			Expect(attempt.ParentSpanId).To(Equal(run.SpanId))
 			Expect(attempt.TraceId).To(Equal(run.TraceId))

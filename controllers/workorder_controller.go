@@ -126,9 +126,14 @@ func (r *WorkOrderReconciler) SetupWithManager(mgr ctrl.Manager, options Options
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			ReconciliationTimeout:   turnTimeout,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, longestWait),
+			RateLimiter:             pauses(),
 		}).
 		Complete(r)
+}
+
+// pauses are those between turns of one object that ended in an error.
+func pauses() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, longestWait)
 }
 
 // orderOf is the order of a Pod by its labels, whatever its owner references say.

@@ -97,7 +97,7 @@ func (k *keeper) setUp(mgr ctrl.Manager) error {
 	})
 	no := false
 	return ctrl.NewControllerManagedBy(mgr).
-		Named("certificates").
+		Named("workorder-certificates").
 		WatchesRawSource(atStart).
 		WatchesRawSource(source.Kind[client.Object](watched, &corev1.Secret{}, changed)).
 		WatchesRawSource(source.Kind[client.Object](watched, &admissionregistrationv1.ValidatingWebhookConfiguration{}, changed)).

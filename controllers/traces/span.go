@@ -21,7 +21,7 @@ type span struct {
 	kind       trace.SpanKind
 	start, end time.Time
 	attributes []attribute.KeyValue
-	// failure is what went wrong; empty if nothing did.
+	// failure is the code of what went wrong; empty if nothing did.
 	failure string
 }
 
@@ -30,7 +30,7 @@ type span struct {
 func spanOf(order *v1alpha1.WorkOrder, event *v1alpha1.ProgressEventSpec, template string) *span {
 	of := &span{trace: traceID(event), attributes: []attribute.KeyValue{
 		semconv.CICDPipelineName(order.Name),
-		semconv.CICDPipelineRunID(string(event.WorkOrder.UID)),
+		semconv.CICDPipelineRunID(runOf(event)),
 		semconv.K8SNamespaceName(order.Namespace),
 	}}
 	if template != "" {
@@ -40,7 +40,7 @@ func spanOf(order *v1alpha1.WorkOrder, event *v1alpha1.ProgressEventSpec, templa
 	case event.Result != nil && event.Result.StartTime != nil && event.Result.CompletionTime != nil:
 		of.ofAttempt(event)
 	case v1alpha1.Outcome(event.Type) == event.Changes.Order.Outcome && event.Changes.Order.CompletionTime != nil: // Later events hold it too.
-		of.ofRun(event, template)
+		of.ofRun(order, event, template)
 	default:
 		return nil
 	}
@@ -65,36 +65,60 @@ func (s *span) ofAttempt(event *v1alpha1.ProgressEventSpec) {
 	if result.Agent != "" {
 		s.attributes = append(s.attributes, attribute.String("workorders.agent", result.Agent))
 	}
+	if result.ExitCode != nil {
+		s.attributes = append(s.attributes, semconv.ProcessExitCode(int(*result.ExitCode)))
+	}
 	code := v1alpha1.ErrorCode("")
 	if event.Error != nil && result.Phase != v1alpha1.StepSucceeded {
-		code, s.failure = event.Error.Code, event.Error.Message
-		s.attributes = append(s.attributes, semconv.ErrorTypeKey.String(string(code)))
+		code = event.Error.Code
 	}
-	s.attributes = append(s.attributes, resultOf(result.Phase, code))
+	word := resultOf(result.Phase, code)
+	s.attributes = append(s.attributes, semconv.CICDPipelineTaskRunResultKey.String(word))
+	s.fail(word, code)
 }
 
-// resultOf says how an attempt ended in the words of the conventions, to which an error is what is not the step's own failure.
-func resultOf(phase v1alpha1.StepPhase, code v1alpha1.ErrorCode) attribute.KeyValue {
+// fail says by what code it failed, if it did. Its message is not told: it may hold what the step itself said.
+func (s *span) fail(result string, code v1alpha1.ErrorCode) {
+	if code == "" {
+		return
+	}
+	s.attributes = append(s.attributes, semconv.ErrorTypeKey.String(string(code)))
+	if result != cancellation {
+		s.failure = string(code)
+	}
+}
+
+// How things end, in the words of the conventions, which has the same for tasks and for pipelines.
+var (
+	success      = semconv.CICDPipelineResultSuccess.Value.AsString()
+	failure      = semconv.CICDPipelineResultFailure.Value.AsString()
+	interruption = semconv.CICDPipelineResultError.Value.AsString()
+	timeout      = semconv.CICDPipelineResultTimeout.Value.AsString()
+	cancellation = semconv.CICDPipelineResultCancellation.Value.AsString()
+)
+
+// resultOf says how an attempt ended, or an order whose step ended so.
+func resultOf(phase v1alpha1.StepPhase, code v1alpha1.ErrorCode) string {
 	switch {
 	case phase == v1alpha1.StepSucceeded:
-		return semconv.CICDPipelineTaskRunResultSuccess
+		return success
 	case code == v1alpha1.CodeTimeout || code == v1alpha1.CodeDeadlineExceeded:
-		return semconv.CICDPipelineTaskRunResultTimeout
+		return timeout
 	case phase == v1alpha1.StepCancelled:
-		return semconv.CICDPipelineTaskRunResultCancellation
+		return cancellation
 	}
 	switch plan.WhyAgain(code) {
 	case v1alpha1.RewindFailed:
-		return semconv.CICDPipelineTaskRunResultFailure
+		return failure
 	case v1alpha1.RewindDisrupted:
-		return semconv.CICDPipelineTaskRunResultError
+		return interruption
 	default: // It was stopped to start again.
-		return semconv.CICDPipelineTaskRunResultCancellation
+		return cancellation
 	}
 }
 
 // ofRun makes it the span of a run of the order, from the start of its first step, or of the rewind that brought it back.
-func (s *span) ofRun(event *v1alpha1.ProgressEventSpec, template string) {
+func (s *span) ofRun(order *v1alpha1.WorkOrder, event *v1alpha1.ProgressEventSpec, template string) {
 	state := &event.Changes.Order
 	s.id = runID(event)
 	s.name, s.kind = semconv.CICDPipelineActionNameRun.Value.AsString(), trace.SpanKindServer
@@ -110,18 +134,29 @@ func (s *span) ofRun(event *v1alpha1.ProgressEventSpec, template string) {
 		attribute.String("workorders.order", event.WorkOrder.Name),
 		attribute.Int64("workorders.rewinds", state.Rewinds),
 	)
+	word, code := success, v1alpha1.ErrorCode("")
 	switch {
 	case state.Outcome == v1alpha1.OutcomeSucceeded:
-		s.attributes = append(s.attributes, semconv.CICDPipelineResultSuccess)
 	case state.Outcome == v1alpha1.OutcomeCancelled:
-		s.attributes = append(s.attributes, semconv.CICDPipelineResultCancellation)
+		word = cancellation
 	case state.Expired:
-		s.failure = event.Message
-		s.attributes = append(s.attributes, semconv.CICDPipelineResultTimeout, semconv.ErrorTypeKey.String(string(v1alpha1.CodeDeadlineExceeded)))
+		word, code = timeout, v1alpha1.CodeDeadlineExceeded
 	default:
-		s.failure = event.Message
-		s.attributes = append(s.attributes, semconv.CICDPipelineResultFailure, semconv.ErrorTypeKey.String(string(v1alpha1.EventStepFailed)))
+		code = firstFailure(order.Status.Steps)
+		word = resultOf(v1alpha1.StepFailed, code)
 	}
+	s.attributes = append(s.attributes, semconv.CICDPipelineResultKey.String(word))
+	s.fail(word, code)
+}
+
+// firstFailure is the code of the first step that has failed for good.
+func firstFailure(steps []v1alpha1.StepStatus) v1alpha1.ErrorCode {
+	for i := range steps {
+		if steps[i].Phase == v1alpha1.StepFailed && steps[i].Error != nil {
+			return steps[i].Error.Code
+		}
+	}
+	return ""
 }
 
 // beginning is when the present run of an order began, in Unix time; 0 if no step was ever started.
@@ -144,8 +179,13 @@ func traceID(event *v1alpha1.ProgressEventSpec) trace.TraceID {
 
 // runID is the span of the order's run that an event is of.
 func runID(event *v1alpha1.ProgressEventSpec) trace.SpanID {
-	sum := hash("%s@%d", event.WorkOrder.UID, beginning(&event.Changes.Order))
+	sum := hash("%s", runOf(event))
 	return trace.SpanID(sum[:8])
+}
+
+// runOf names the order's run that an event is of.
+func runOf(event *v1alpha1.ProgressEventSpec) string {
+	return fmt.Sprintf("%s@%d", event.WorkOrder.UID, beginning(&event.Changes.Order))
 }
 
 // attemptID is the span of the attempt that an event is of.

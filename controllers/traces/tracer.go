@@ -2,6 +2,7 @@ package traces
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 
@@ -27,12 +28,16 @@ type Tracer struct {
 }
 
 // Start returns a Tracer that sends spans by OTLP over HTTP to the collector at a URL, as http://collector.monitoring:4318, to
-// which /v1/traces is added. It sends them in batches, in the background, and drops what it cannot keep or send, which the log
-// says; the environment variables OTEL_EXPORTER_OTLP_… that the URL does not answer count too, as headers and certificates.
+// which /v1/traces is added. It sends them in batches, in the background. What cannot be sent is dropped, which the log says, and
+// so is, in silence, what comes while more wait than can be kept, 2,048 unless OTEL_BSP_MAX_QUEUE_SIZE is set. The environment
+// variables OTEL_EXPORTER_OTLP_… that the URL does not answer count too, as headers and certificates.
 func Start(ctx context.Context, collector string, log logr.Logger) (*Tracer, error) {
 	to, err := url.Parse(collector)
-	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host == "" {
+	switch {
+	case err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host == "":
 		return nil, fmt.Errorf("%q is no place to send traces to: give a URL like http://collector.monitoring:4318", collector)
+	case to.User != nil || to.RawQuery != "":
+		return nil, errors.New("the URL to send traces to has a user or a query, which would not be sent: set OTEL_EXPORTER_OTLP_HEADERS instead")
 	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(to.JoinPath("v1", "traces").String()))
 	if err != nil {
@@ -41,12 +46,17 @@ func Start(ctx context.Context, collector string, log logr.Logger) (*Tracer, err
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		log.Info("Traces were not sent", "collector", to.Redacted(), "cause", err.Error())
 	}))
+	// The environment may name it otherwise, and say more.
+	service, err := resource.Merge(resource.NewSchemaless(semconv.ServiceName("workorder-operator")), resource.Environment())
+	if err != nil {
+		return nil, fmt.Errorf("read OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithIDGenerator(derived{}),
-		// To keep only some is the collector's choice, who sees whole traces.
+		// To keep only some of the orders is the collector's choice, by a hash of the trace's id.
 		sdktrace.WithSampler(sdktrace.AlwaysSample()),
-		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName("workorder-operator"))),
+		sdktrace.WithResource(service),
 	)
 	return &Tracer{provider: provider, tracer: provider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL))}, nil
 }

@@ -23,7 +23,14 @@ func at(second int64) *metav1.Time {
 	return &metav1.Time{Time: time.Unix(2_000_000_000+second, 0)}
 }
 
-var order = &v1alpha1.WorkOrder{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "release"}}
+// order is one of which two steps have failed, if it has failed.
+var order = &v1alpha1.WorkOrder{
+	ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "release"},
+	Status: v1alpha1.WorkOrderStatus{Steps: []v1alpha1.StepStatus{
+		{Phase: v1alpha1.StepSucceeded}, {Phase: v1alpha1.StepBackoff, Error: &v1alpha1.StepError{Code: v1alpha1.CodeTimeout}},
+		{Phase: v1alpha1.StepFailed, Error: &v1alpha1.StepError{Code: v1alpha1.CodeOOMKilled}}, {Phase: v1alpha1.StepFailed, Error: &v1alpha1.StepError{Code: v1alpha1.CodeLost}},
+	}},
+}
 
 // event is an event of the first run of an order, of what is given.
 func event(of v1alpha1.ProgressEventSpec) *v1alpha1.ProgressEventSpec {
@@ -37,10 +44,10 @@ func event(of v1alpha1.ProgressEventSpec) *v1alpha1.ProgressEventSpec {
 // attempt is the end of an attempt, with an error if there is a code.
 func attempt(step string, epoch int64, phase v1alpha1.StepPhase, code v1alpha1.ErrorCode) *v1alpha1.ProgressEventSpec {
 	e := event(v1alpha1.ProgressEventSpec{Step: step, Epoch: epoch, Result: &v1alpha1.StepResult{
-		Phase: phase, Agent: "builder", Attempt: 1, PodName: "release-build-1", StartTime: at(1), CompletionTime: at(5), Output: "confidential",
+		Phase: phase, Agent: "builder", Attempt: 1, PodName: "release-build-1", ExitCode: new(int32), StartTime: at(1), CompletionTime: at(5), Output: "confidential",
 	}})
 	if code != "" {
-		e.Error = &v1alpha1.EventError{Code: code, Message: "no compiler"}
+		e.Error = &v1alpha1.EventError{Code: code, Message: "exit code 1: confidential"}
 	}
 	return e
 }
@@ -48,7 +55,7 @@ func attempt(step string, epoch int64, phase v1alpha1.StepPhase, code v1alpha1.E
 // end is the end of a run.
 func end(outcome v1alpha1.Outcome, state v1alpha1.OrderState) *v1alpha1.ProgressEventSpec {
 	state.Outcome, state.CompletionTime = outcome, at(9)
-	return event(v1alpha1.ProgressEventSpec{Type: v1alpha1.EventType(outcome), Message: "as it is", Changes: v1alpha1.Changes{Order: state}})
+	return event(v1alpha1.ProgressEventSpec{Type: v1alpha1.EventType(outcome), Message: "confidential", Changes: v1alpha1.Changes{Order: state}})
 }
 
 // told is what is told of an event besides who and where, as a list of attributes: key=value.
@@ -71,15 +78,8 @@ func told(t *testing.T, event *v1alpha1.ProgressEventSpec) []string {
 func TestASpanSaysHowItEnded(t *testing.T) {
 	task := func(result string, more ...string) []string {
 		said := []string{"build", "internal", "cicd.pipeline.task.name=build", "cicd.pipeline.task.run.id=uid-1/build/2",
-			"workorders.epoch=2", "workorders.attempt=1", "k8s.pod.name=release-build-1", "workorders.agent=builder"}
-		if len(more) > 0 {
-			said = append(said, "error.type="+more[0])
-		}
-		said = append(said, "cicd.pipeline.task.run.result="+result)
-		if len(more) > 0 {
-			said = append(said, "failure: no compiler")
-		}
-		return said
+			"workorders.epoch=2", "workorders.attempt=1", "k8s.pod.name=release-build-1", "workorders.agent=builder", "process.exit.code=0", "cicd.pipeline.task.run.result=" + result}
+		return append(said, more...)
 	}
 	run := func(more ...string) []string {
 		return append([]string{"RUN", "server", "cicd.pipeline.action.name=RUN", "workorders.order=release", "workorders.rewinds=0"}, more...)
@@ -89,15 +89,15 @@ func TestASpanSaysHowItEnded(t *testing.T) {
 		want []string
 	}{
 		{attempt("build", 2, v1alpha1.StepSucceeded, ""), task("success")},
-		{attempt("build", 2, v1alpha1.StepFailed, v1alpha1.CodeNonZeroExit), task("failure", "NonZeroExit")},
-		{attempt("build", 2, v1alpha1.StepFailed, v1alpha1.CodeTimeout), task("timeout", "Timeout")},
-		{attempt("build", 2, v1alpha1.StepFailed, v1alpha1.CodeEvicted), task("error", "Evicted")},
-		{attempt("build", 2, v1alpha1.StepFailed, v1alpha1.CodeSpecChanged), task("cancellation", "SpecChanged")},
-		{attempt("build", 2, v1alpha1.StepCancelled, v1alpha1.CodeCancelled), task("cancellation", "Cancelled")},
-		{attempt("build", 2, v1alpha1.StepCancelled, v1alpha1.CodeDeadlineExceeded), task("timeout", "DeadlineExceeded")},
+		{attempt("build", 2, v1alpha1.StepFailed, v1alpha1.CodeNonZeroExit), task("failure", "error.type=NonZeroExit", "failure: NonZeroExit")},
+		{attempt("build", 2, v1alpha1.StepFailed, v1alpha1.CodeTimeout), task("timeout", "error.type=Timeout", "failure: Timeout")},
+		{attempt("build", 2, v1alpha1.StepFailed, v1alpha1.CodeEvicted), task("error", "error.type=Evicted", "failure: Evicted")},
+		{attempt("build", 2, v1alpha1.StepFailed, v1alpha1.CodeSpecChanged), task("cancellation", "error.type=SpecChanged")},
+		{attempt("build", 2, v1alpha1.StepCancelled, v1alpha1.CodeCancelled), task("cancellation", "error.type=Cancelled")},
+		{attempt("build", 2, v1alpha1.StepCancelled, v1alpha1.CodeDeadlineExceeded), task("timeout", "error.type=DeadlineExceeded", "failure: DeadlineExceeded")},
 		{end(v1alpha1.OutcomeSucceeded, v1alpha1.OrderState{}), run("cicd.pipeline.result=success")},
-		{end(v1alpha1.OutcomeFailed, v1alpha1.OrderState{}), run("cicd.pipeline.result=failure", "error.type=StepFailed", "failure: as it is")},
-		{end(v1alpha1.OutcomeFailed, v1alpha1.OrderState{Expired: true}), run("cicd.pipeline.result=timeout", "error.type=DeadlineExceeded", "failure: as it is")},
+		{end(v1alpha1.OutcomeFailed, v1alpha1.OrderState{}), run("cicd.pipeline.result=failure", "error.type=OOMKilled", "failure: OOMKilled")},
+		{end(v1alpha1.OutcomeFailed, v1alpha1.OrderState{Expired: true}), run("cicd.pipeline.result=timeout", "error.type=DeadlineExceeded", "failure: DeadlineExceeded")},
 		{end(v1alpha1.OutcomeCancelled, v1alpha1.OrderState{}), run("cicd.pipeline.result=cancellation")},
 		{event(v1alpha1.ProgressEventSpec{Type: v1alpha1.EventAccepted}), nil},
 		// What is edited after the end says again how the order ended, and ends nothing.
@@ -171,6 +171,7 @@ func TestACollectorGetsWhatIsTold(t *testing.T) {
 	}))
 	defer server.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer abc")
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "k8s.cluster.name=here")
 	for _, e := range []*v1alpha1.ProgressEventSpec{attempt("build", 1, v1alpha1.StepFailed, v1alpha1.CodeNonZeroExit), end(v1alpha1.OutcomeFailed, v1alpha1.OrderState{})} {
 		// Each is told by a process of its own.
 		tracer, err := Start(t.Context(), server.URL, logr.Discard())
@@ -189,11 +190,13 @@ func TestACollectorGetsWhatIsTold(t *testing.T) {
 	if string(step.ParentSpanId) != string(run.SpanId) || string(step.TraceId) != string(run.TraceId) || len(run.ParentSpanId) != 0 {
 		t.Errorf("they are not one trace: %v, %v", step, run)
 	}
-	if step.StartTimeUnixNano != uint64(at(1).UnixNano()) || step.EndTimeUnixNano != uint64(at(5).UnixNano()) || step.Status.Message != "no compiler" {
+	if step.StartTimeUnixNano != uint64(at(1).UnixNano()) || step.EndTimeUnixNano != uint64(at(5).UnixNano()) || step.Status.Message != "NonZeroExit" {
 		t.Errorf("%v", step)
 	}
-	if text := requests[0].String(); strings.Contains(text, "confidential") || !strings.Contains(text, "workorder-operator") {
-		t.Error(text)
+	for _, request := range requests {
+		if text := request.String(); strings.Contains(text, "confidential") || !strings.Contains(text, "workorder-operator") || !strings.Contains(text, `"here"`) {
+			t.Error(text)
+		}
 	}
 }
 
@@ -202,6 +205,9 @@ func TestACollectorThatIsNoURLIsRefused(t *testing.T) {
 		if _, err := Start(t.Context(), collector, logr.Discard()); err == nil || !strings.Contains(err.Error(), "give a URL like http://") {
 			t.Errorf("%s: %v", collector, err)
 		}
+	}
+	if _, err := Start(t.Context(), "https://user:secret@collector", logr.Discard()); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("with a password: %v", err)
 	}
 }
 

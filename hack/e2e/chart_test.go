@@ -100,9 +100,9 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 		metrics.token = strings.TrimSpace(kubectl(ctx, "create", "token", "default", "--namespace="+namespace))
 		letRead(ctx, namespace)
 		Eventually(ctx, metrics.status).Should(Equal(http.StatusOK))
-		tellUsage(ctx, "at rest", metrics)
+		tellUsage(ctx, "at rest", metrics, leader)
 		aThousand(ctx, namespace)
-		tellUsage(ctx, "with 1,000 orders under way", metrics)
+		tellUsage(ctx, "with 1,000 orders under way", metrics, leader)
 		kubectl(ctx, "delete", "workorders", "--selector=of=a-thousand", "--namespace="+namespace)
 	})
 
@@ -146,6 +146,20 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 		helm(ctx, "install", "workorder-operator", chart, "--namespace="+system, "--values=testdata/chart.yaml", "--wait", "--timeout=3m")
 		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
 		expectNoEpochBeyond(order, 1)
+	})
+
+	It("takes the place of one that was applied with kubectl, and its orders go on", patience, func(ctx SpecContext) {
+		helm(ctx, "uninstall", "workorder-operator", "--namespace="+system, "--wait")
+		kubectl(ctx, "delete", "--kustomize=../../config/crd", "--wait")
+		kubectl(ctx, "apply", "--kustomize=../../config/default")
+		kubectl(ctx, "rollout", "status", "--namespace="+system, "deployment/workorder-operator", "--timeout=2m")
+		order := submit(ctx, namespace, "through-a-move", aChain(3, "--duration=20s"))
+		expectRunning(ctx, order, "step-1")
+		kubectl(ctx, "delete", "--kustomize=../../config/operator")
+		helm(ctx, "install", "workorder-operator", chart, "--namespace="+system, "--create-namespace", "--take-ownership", "--force-conflicts", "--values=testdata/chart.yaml", "--wait", "--timeout=3m")
+		expectPhase(ctx, order, v1alpha1.WorkOrderSucceeded)
+		expectNoEpochBeyond(order, 1)
+		Expect(kubectl(ctx, "get", "crd", "workorders.workorders.dev", "--output=jsonpath={.metadata.annotations.meta\\.helm\\.sh/release-name}")).To(Equal("workorder-operator"))
 	})
 
 	It("leaves nothing behind when it is removed as docs/uninstall.md says", patience, func(ctx SpecContext) {

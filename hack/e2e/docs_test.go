@@ -67,6 +67,21 @@ func TestEveryCommandOfTheDocsIsRunOrSaysWhyNot(t *testing.T) {
 	if len(all) < 40 {
 		t.Fatalf("only %d blocks of commands were found", len(all))
 	}
+	for _, file := range []string{"../../README.md", "../../CONTRIBUTING.md", "../../docs/*.md"} {
+		names, err := filepath.Glob(file)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, name := range names {
+			content, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, other := range regexp.MustCompile("(?m)^(?:[ \\t]+```(?:sh|console)|[ \\t]*```(?:bash|shell|zsh).*)$").FindAllString(string(content), -1) {
+				t.Errorf("%s: %s: begin a block of commands with ```sh or ```console, at the margin", name, other)
+			}
+		}
+	}
 	for _, b := range all {
 		by, isBy := strings.CutPrefix(b.mark, "run by ")
 		by, _, _ = strings.Cut(by, ",")

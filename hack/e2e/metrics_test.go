@@ -16,6 +16,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gbytes"
 	"github.com/onsi/gomega/gexec"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -84,12 +85,12 @@ func (e *endpoint) usage() (memory, cpu float64) {
 	return value("process_resident_memory_bytes") / (1 << 20), value("process_cpu_seconds_total")
 }
 
-// theLimit is the memory, in MiB, that the chart lets the operator have.
-const theLimit = 512
-
-// tellUsage reports what the operator takes while nothing happens, and checks that it is far from what it may.
-func tellUsage(ctx context.Context, when string, metrics *endpoint) {
+// tellUsage reports what an operator takes while nothing happens, and checks that it is far from what its Pod may.
+func tellUsage(ctx context.Context, when string, metrics *endpoint, pod string) {
 	GinkgoHelper()
+	said := kubectl(ctx, "get", "pod", pod, "--namespace="+system, "--output=jsonpath={.spec.containers[0].resources.limits.memory}")
+	limit, err := resource.ParseQuantity(said)
+	Expect(err).NotTo(HaveOccurred())
 	const watched = 30 * time.Second
 	_, before := metrics.usage()
 	select {
@@ -98,7 +99,7 @@ func tellUsage(ctx context.Context, when string, metrics *endpoint) {
 	}
 	memory, after := metrics.usage()
 	AddReportEntry(when, fmt.Sprintf("%.0f MiB of memory, %.1f %% of a CPU, %.1f CPU seconds since its start", memory, 100*(after-before)/watched.Seconds(), after))
-	Expect(memory).To(BeNumerically("<", theLimit/2))
+	Expect(memory).To(BeNumerically("<", float64(limit.Value())/(1<<20)/2))
 }
 
 // aThousand submits so many orders, of a step that is done at once and one that takes an hour, and waits until they are under way.
