@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/util/validation"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -108,7 +109,7 @@ func parse(flags *flag.FlagSet, args []string) settings {
 const lastTraces = 3 * time.Second
 
 func run(ctx context.Context, s settings) error {
-	mgr, err := newManager(s)
+	mgr, err := newManager(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func sendLast(tracer *traces.Tracer) {
 	}
 }
 
-func newManager(s settings) (ctrl.Manager, error) {
+func newManager(ctx context.Context, s settings) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, err
@@ -168,6 +169,10 @@ func newManager(s settings) (ctrl.Manager, error) {
 		return nil, fmt.Errorf("no cluster to work on; set KUBECONFIG or run in a Pod: %w", err)
 	}
 	config.QPS = -1 // The API server's own priority and fairness limits how much it is asked.
+	in, late, err := readable(ctx, config, scheme, s.namespaces)
+	if err != nil {
+		return nil, err
+	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsOptions(s),
@@ -177,16 +182,40 @@ func newManager(s settings) (ctrl.Manager, error) {
 		LeaderElectionID:              s.leaderElectionID,
 		LeaderElectionNamespace:       s.leaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		Cache:                         cacheOptions(s.namespaces),
-		Client:                        clientOptions(s.namespaces),
+		Cache:                         cacheOptions(in),
+		Client:                        clientOptions(in),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)
+	}
+	if len(late) > 0 {
+		if err := mgr.Add(&controllers.Latecomers{API: mgr.GetAPIReader(), Namespaces: late, Every: time.Minute}); err != nil {
+			return nil, err
+		}
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return nil, err
 	}
 	return mgr, mgr.AddReadyzCheck("caches", filled(mgr))
+}
+
+// readable are those of the namespaces that the operator may read, and the others. All of them is none.
+func readable(ctx context.Context, config *rest.Config, scheme *runtime.Scheme, all namespaces) (in, late namespaces, err error) {
+	if len(all) == 0 {
+		return nil, nil, nil
+	}
+	api, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, nil, fmt.Errorf("reach the API server: %w", err)
+	}
+	in, late = controllers.Readable(ctx, api, all)
+	if len(in) == 0 {
+		return nil, nil, fmt.Errorf("none of the namespaces %s can be read: bind the operator's role there", &all)
+	}
+	if len(late) > 0 {
+		ctrl.Log.Info("The orders of some namespaces are not run, as the operator may not read them; it ends as soon as it may", "namespaces", late)
+	}
+	return in, late, nil
 }
 
 // metricsOptions serve the metrics to everybody, or to those whom the API server vouches for.

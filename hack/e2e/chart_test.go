@@ -175,13 +175,13 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 })
 
 var _ = Describe("An installation for some namespaces", Label(labelChart), SpecPriority(-2), func() {
-	It("runs the orders of those, and leaves the others alone", SpecTimeout(5*time.Minute), func(ctx SpecContext) {
-		ours, theirs := newNamespace(ctx, nil), newNamespace(ctx, nil)
+	It("runs the orders of those, and leaves the others alone", SpecTimeout(8*time.Minute), func(ctx SpecContext) {
+		ours, theirs, lost := newNamespace(ctx, nil), newNamespace(ctx, nil), newNamespace(ctx, nil)
 		home := newNamespace(ctx, nil)
 		operator.kill()
 		DeferCleanup(func(ctx SpecContext) { helm(ctx, "uninstall", "team", "--namespace="+home, "--wait") })
 		helm(ctx, "install", "team", chart, "--namespace="+home, "--values=testdata/chart.yaml", "--set=crds.install=false,admissionPolicy.serviceAccounts=true",
-			"--set=namespaces={"+ours+"}", "--wait", "--timeout=3m")
+			"--set=namespaces={"+lost+","+ours+"}", "--wait", "--timeout=3m")
 		for _, namespace := range []string{ours, theirs} {
 			submit(ctx, namespace, "order", v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("only", "--duration=0s")}})
 		}
@@ -207,6 +207,12 @@ var _ = Describe("An installation for some namespaces", Label(labelChart), SpecP
 		kubectl(ctx, "create", "rolebinding", "coder-user", "--role=coder-user", "--user=jane", "--namespace="+ours)
 		Eventually(ctx, func() error { _, err := tryKubectl(ctx, apply...); return err }).Should(Succeed())
 		kubectl(ctx, "wait", "workorder/as-coder", "--for=condition=Succeeded", "--timeout=1m", "--namespace="+ours)
+
+		By("starting again after it has lost its rights in one of its namespaces")
+		kubectl(ctx, "delete", "rolebinding", "team-workorder-operator", "--namespace="+lost)
+		kubectl(ctx, "rollout", "restart", "deployment/team-workorder-operator", "--namespace="+home)
+		kubectl(ctx, "rollout", "status", "deployment/team-workorder-operator", "--namespace="+home, "--timeout=2m")
+		expectPhase(ctx, submit(ctx, ours, "afterwards", aChain(1, "--duration=0s")), v1alpha1.WorkOrderSucceeded)
 	})
 })
 
