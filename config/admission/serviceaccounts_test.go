@@ -18,7 +18,7 @@ import (
 const (
 	jane, userOfCoder, impersonator = "jane", "user-of-coder", "impersonator"
 
-	refusesAccount = "You may not use the ServiceAccount coder"
+	refusesAccount = "You may not use the ServiceAccount "
 )
 
 // person is a client of somebody who may do only what RBAC lets them.
@@ -73,6 +73,39 @@ func orderAs(name, account string) *unstructured.Unstructured {
 	return order
 }
 
+// accountTrial is one request about an order with a ServiceAccount, and whether it must be refused.
+type accountTrial struct {
+	what, who, account string
+	stored             bool
+	try                request
+	refused            bool
+}
+
+func accountTrials() []accountTrial {
+	const mount = `{"spec":{"pod":{"serviceAccountName":"coder","automountServiceAccountToken":true}}}`
+	return []accountTrial{
+		{"who may use it names it", userOfCoder, "coder", false, create, false},
+		{"who may impersonate it names it", impersonator, "coder", false, create, false},
+		{"who may not names it", jane, "coder", false, create, true},
+		{"who may use another one names it", userOfCoder, "mighty", false, create, true},
+		{"nobody is named", jane, "-", false, create, false},
+		{"nothing is named", jane, "", false, create, false},
+		{"the default is named", jane, "default", false, create, false},
+		{"an order is given it", jane, "-", true, merge(`{"spec":{"pod":{"serviceAccountName":"coder"}}}`), true},
+		{"a step is added to what it does", jane, "coder", true, merge(`{"spec":{"steps":[{"name":"other","wait":{"seconds":1}}]}}`), true},
+		{"finally is added to what it does", jane, "coder", true, merge(`{"spec":{"finally":[{"name":"other","wait":{"seconds":1}}]}}`), true},
+		{"a param is added to what it does", jane, "coder", true, merge(`{"spec":{"params":[{"name":"request","value":"rm -rf /"}]}}`), true},
+		{"the order of its steps is changed", jane, "coder", true, merge(`{"spec":{"strategy":"Graph"}}`), true},
+		{"its Pods are given the token", jane, "coder", true, merge(mount), true},
+		{"its Pods are given the token by who may use it", userOfCoder, "coder", true, merge(mount), false},
+		{"it is suspended", jane, "coder", true, merge(`{"spec":{"suspend":true}}`), false},
+		{"it is cancelled", jane, "coder", true, merge(`{"spec":{"cancel":true}}`), false},
+		{"it is rewound", jane, "coder", true, merge(`{"spec":{"rewinds":[{"step":"classify","toEpoch":2}]}}`), false},
+		{"it is labelled", jane, "coder", true, merge(`{"metadata":{"labels":{"seen":"yes"}}}`), false},
+		{"it is taken away", jane, "coder", true, merge(`{"spec":{"pod":{"serviceAccountName":null},"steps":[{"name":"other","wait":{"seconds":1}}]}}`), false},
+	}
+}
+
 func TestAnOrderNamesOnlyAServiceAccountThatItsAuthorMayUse(t *testing.T) {
 	config := startServer(t)
 	asAdmin := admin.client(t, config)
@@ -94,34 +127,7 @@ func TestAnOrderNamesOnlyAServiceAccountThatItsAuthorMayUse(t *testing.T) {
 		}
 		return nil
 	})
-
-	const pod = `{"spec":{"pod":{"serviceAccountName":"coder","automountServiceAccountToken":true}}}`
-	for i, trial := range []struct {
-		what, who, account string
-		stored             bool
-		try                request
-		refused            bool
-	}{
-		{"who may use it names it", userOfCoder, "coder", false, create, false},
-		{"who may impersonate it names it", impersonator, "coder", false, create, false},
-		{"who may not names it", jane, "coder", false, create, true},
-		{"who may use another one names it", userOfCoder, "mighty", false, create, true},
-		{"nobody is named", jane, "-", false, create, false},
-		{"nothing is named", jane, "", false, create, false},
-		{"the default is named", jane, "default", false, create, false},
-		{"an order is given it", jane, "-", true, merge(`{"spec":{"pod":{"serviceAccountName":"coder"}}}`), true},
-		{"a step is added to what it does", jane, "coder", true, merge(`{"spec":{"steps":[{"name":"other","wait":{"seconds":1}}]}}`), true},
-		{"finally is added to what it does", jane, "coder", true, merge(`{"spec":{"finally":[{"name":"other","wait":{"seconds":1}}]}}`), true},
-		{"a param is added to what it does", jane, "coder", true, merge(`{"spec":{"params":[{"name":"request","value":"rm -rf /"}]}}`), true},
-		{"the order of its steps is changed", jane, "coder", true, merge(`{"spec":{"strategy":"Graph"}}`), true},
-		{"its Pods are given the token", jane, "coder", true, merge(pod), true},
-		{"its Pods are given the token by who may use it", userOfCoder, "coder", true, merge(pod), false},
-		{"it is suspended", jane, "coder", true, merge(`{"spec":{"suspend":true}}`), false},
-		{"it is cancelled", jane, "coder", true, merge(`{"spec":{"cancel":true}}`), false},
-		{"it is rewound", jane, "coder", true, merge(`{"spec":{"rewinds":[{"step":"classify","toEpoch":2}]}}`), false},
-		{"it is labelled", jane, "coder", true, merge(`{"metadata":{"labels":{"seen":"yes"}}}`), false},
-		{"it is taken away", jane, "coder", true, merge(`{"spec":{"pod":{"serviceAccountName":null},"steps":[{"name":"other","wait":{"seconds":1}}]}}`), false},
-	} {
+	for i, trial := range accountTrials() {
 		t.Run(trial.what, func(t *testing.T) {
 			order := orderAs(fmt.Sprintf("trial-%d", i), trial.account)
 			if trial.stored {
@@ -135,7 +141,7 @@ func TestAnOrderNamesOnlyAServiceAccountThatItsAuthorMayUse(t *testing.T) {
 				t.Errorf("refused: %v", err)
 			case trial.refused && err == nil:
 				t.Error("allowed")
-			case trial.refused && (!apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "You may not use the ServiceAccount ")):
+			case trial.refused && (!apierrors.IsForbidden(err) || !strings.Contains(err.Error(), refusesAccount)):
 				t.Errorf("refused for another reason: %v", err)
 			}
 		})
