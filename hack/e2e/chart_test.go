@@ -153,6 +153,9 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 		kubectl(ctx, "delete", "--kustomize=../../config/crd", "--wait")
 		kubectl(ctx, "apply", "--kustomize=../../config/default")
 		kubectl(ctx, "rollout", "status", "--namespace="+system, "deployment/workorder-operator", "--timeout=2m")
+		for _, optional := range []string{"admission/serviceaccounts", "network-policy", "grafana"} {
+			kubectl(ctx, "apply", "--kustomize=../../config/"+optional, "--dry-run=server")
+		}
 		order := submit(ctx, namespace, "through-a-move", aChain(3, "--duration=20s"))
 		expectRunning(ctx, order, "step-1")
 		kubectl(ctx, "delete", "--kustomize=../../config/operator")
