@@ -250,7 +250,8 @@ e2e: ## Of these, the ones about an installation: the chart on a real node, its 
 reliability: ## Break everything on purpose, and write docs/reliability.md, which takes long; RELIABILITY=quick is a sample, and writes nothing
 	$(begin)
 	export RELIABILITY=$(RELIABILITY)
-	code=$$(git ls-files api config controllers hack Makefile main.go go.mod go.sum | xargs sha256sum | sha256sum | cut -c1-12)
+	unset RELIABILITY_CASE # One case is not the whole.
+	code=$$(git ls-files api cmd config controllers hack Makefile main.go go.mod go.sum | xargs sha256sum | sha256sum | cut -c1-12)
 	reports=$(CURDIR)/dist/reliability/$(RELIABILITY)-$$code
 	mkdir -p "$$reports"
 	if [ -z "$${KUBEBUILDER_ASSETS:-}" ] && [ "$$(uname -s)" = Linux ]; then
@@ -264,13 +265,14 @@ reliability: ## Break everything on purpose, and write docs/reliability.md, whic
 		local name=$$1 began=$$SECONDS; shift
 		printf '\n-- %s: %s\n' "$$name" "$$*"
 		rm -f "$$reports/$$name".*
+		echo >>"$$reports/tries-$$name"
 		RELIABILITY_REPORT=$$reports/$$name.part "$$@" || touch "$$reports/$$name.failed"
 		mv "$$reports/$$name.part" "$$reports/$$name.jsonl" || touch "$$reports/$$name.failed"
 		echo "-- $$name took $$((SECONDS - began)) s"
 	}
 	# H3 mostly waits: for kubelets, graces and deadlines. So what computes is run beside it, and stands back.
 	part H3 $(again) test-e2e E2E_LABELS='outage || reliability' &>"$$reports/e2e.log" &
-	part unit nice go test -count=1 -timeout=15m ./controllers/plan ./controllers/steppod ./controllers/progress ./controllers ./config/...
+	part unit nice go test -count=1 -timeout=15m ./controllers/plan ./controllers/steppod ./controllers/progress ./controllers ./config/... ./cmd/...
 	part fuzz nice go run ./hack/reliability/fuzz -time=$(if $(filter full,$(RELIABILITY)),10s,2s)
 	part H1 nice go test -v -count=1 -timeout=45m ./controllers/internal/model
 	wait
@@ -281,8 +283,9 @@ reliability: ## Break everything on purpose, and write docs/reliability.md, whic
 	for name in $(RELIABILITY_ALL); do [ -e $$name.jsonl ] || whole=; done
 	failed=$$(ls | sed -n 's/[.]failed$$//p' | xargs)
 	cat ./*.jsonl >all
+	again=$$(for name in $(RELIABILITY_ALL); do tries=$$(wc -l 2>/dev/null <"tries-$$name" || echo 1); [ "$$tries" -le 1 ] || echo "$$name ($$tries times)"; done | paste -sd, | sed 's/,/, /g')
 	cd "$(CURDIR)"
-	go run ./hack/reliability/table -report="$$reports/all" -commit="$$(git describe --always --dirty --abbrev=12), code $$code" -failed="$$failed" \
+	go run ./hack/reliability/table -report="$$reports/all" -commit="$$(git describe --always --dirty --abbrev=12), code $$code" -failed="$$failed" -again="$$again" \
 		$$([ "$(RELIABILITY)$$whole" = fullyes ] && echo -write=docs/reliability.md || echo -partial)
 
 .PHONY: test-outage

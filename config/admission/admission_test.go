@@ -19,6 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
+
+	"workorders.dev/operator/hack/reliability/report"
 )
 
 const (
@@ -254,7 +256,7 @@ func podTrials() []trial {
 func TestOnlyTheOperatorWritesTheLogTheStatusAndThePods(t *testing.T) {
 	config := startServer(t)
 	asOperator := operator.client(t, config)
-	trials := append(append(orderTrials(), eventTrials()...), podTrials()...)
+	trials, began, wrong := append(append(orderTrials(), eventTrials()...), podTrials()...), time.Now(), 0
 	for i, trial := range trials {
 		t.Run(trial.what, func(t *testing.T) {
 			object := trial.object.DeepCopyObject().(client.Object)
@@ -273,6 +275,15 @@ func TestOnlyTheOperatorWritesTheLogTheStatusAndThePods(t *testing.T) {
 			case trial.refusal != "" && (!apierrors.IsForbidden(err) || !strings.Contains(err.Error(), trial.refusal)):
 				t.Errorf("refused for another reason: %v", err)
 			}
+			if t.Failed() {
+				wrong++
+			}
 		})
+	}
+	line := report.Line{Row: "R13", Harness: "unit", Cases: len(trials), Unit: "requests", Violations: wrong, Full: report.Full(), Notes: []string{
+		"with the shipped admission policy at a real kube-apiserver: also of Pods with the order's own owner reference",
+	}}
+	if err := line.Since(began).Add(); err != nil {
+		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -145,9 +146,9 @@ func (c calm) differs(record laws.Record) (violations []string) {
 	return violations
 }
 
-// breakdowns are what may happen to a write.
+// breakdowns are what may happen to a write. Of each two that are two apart, one is done all the same.
 func breakdowns(o *process) []proxy.Fault {
-	return []proxy.Fault{proxy.Refuse(), proxy.LoseReply(), proxy.KillBefore(o.kill), proxy.KillAfter(o.kill)}
+	return []proxy.Fault{proxy.Refuse(), proxy.LoseReply(), proxy.KillAfter(o.kill), proxy.KillBefore(o.kill)}
 }
 
 // broken are trips of which one write breaks down, in each of-th of the ways there are, another one from write to write.
@@ -194,7 +195,7 @@ var _ = Describe("R1: a crash at every write", func() {
 })
 
 // brokenTwice is a trip with two faults.
-func (c calm) brokenTwice(seed uint64) trial {
+func (c calm) brokenTwice(seed uint64, both *atomic.Int32) trial {
 	pair := draw(seed, c.writes)
 	return trial{name: c.named("R2", fmt.Sprintf("seed=%d", seed)), run: func(ctx context.Context, l *lane) []string {
 		faults := breakdowns(l.operator())
@@ -207,6 +208,9 @@ func (c calm) brokenTwice(seed uint64) trial {
 			return proxy.Fault{}
 		})
 		violations = append(violations, c.differs(record)...)
+		if len(struck(l.proxy().Calls())) >= len(pair) {
+			both.Add(1)
+		}
 		if len(violations) > 0 {
 			violations = append(violations, "the plan was "+pair[0].String()+"/"+faults[pair[0].kind].Name+" and "+pair[1].String()+"/"+faults[pair[1].kind].Name)
 		}
@@ -219,10 +223,12 @@ var _ = Describe("R2: two faults at once", func() {
 		r := begin("R2", "pairs of faults")
 		journey, turning := straight.travelCalmly(ctx), roundabout.travelCalmly(ctx)
 		var trials []trial
+		var both atomic.Int32
 		for _, seed := range r.seeded(either[uint64](100, 8)) {
-			trials = append(trials, journey.brokenTwice(seed), turning.brokenTwice(seed))
+			trials = append(trials, journey.brokenTwice(seed, &both), turning.brokenTwice(seed, &both))
 		}
 		r.try(ctx, trials...)
+		r.note("in %d of them both struck", both.Load())
 		r.end()
 	}, NodeTimeout(40*time.Minute))
 })

@@ -11,7 +11,11 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"workorders.dev/operator/api/v1alpha1"
+	"workorders.dev/operator/controllers/steppod"
 	"workorders.dev/operator/hack/reliability/proxy"
 )
 
@@ -96,6 +100,17 @@ func guardsOfPods() []guard {
 			changes: []change{{"controllers/steppod/build.go", "pod.Finalizers = []string{Finalizer}", "pod.Finalizers = nil"}},
 		},
 		{
+			name: "that finalizer goes after the save", by: deletedBetween, run: deletedBeforeTheSave, law: "I1: ",
+			changes: []change{{"controllers/workorder_controller.go", "	if next != nil {\n\t\tif err := r.record(",
+				"	if next != nil {\n\t\tpod := &corev1.Pod{}\n" +
+					"\t\tif result := next.Event.Result; result != nil && r.Get(ctx, types.NamespacedName{Namespace: order.Namespace, Name: result.PodName}, pod) == nil {\n" +
+					"\t\t\t_, _ = release(ctx, r.Client, pod.Namespace, pod.Name, pod.UID)\n\t\t}\n\t\tif err := r.record("}},
+		},
+		{
+			name: "what a step is to do is compared with what it was started for", by: editedMeanwhile, run: editedWhileItRuns, law: "edited: ",
+			changes: []change{{"controllers/steppod/spechash.go", "saved == SpecHash(step, needs)", "saved != \"\""}},
+		},
+		{
 			name: "ended Pods stay and keep their names", operators: 2, by: latePost, run: late(latePost), law: "I1: ",
 			changes: []change{{"controllers/plan/effects.go", "const PodRetention = 10 * time.Minute", "const PodRetention = 0 * time.Minute"}},
 		},
@@ -110,6 +125,55 @@ func guardsOfPods() []guard {
 			changes: []change{{"controllers/steppod/spechash.go", "!strings.HasPrefix(saved, hashVersion) ||", "strings.HasPrefix(hashVersion, saved) ||"}},
 		},
 	}
+}
+
+// deletedBetween is the case of a Pod that somebody deletes while its result is not saved.
+const deletedBetween = "R23/a Pod is deleted before its result is saved"
+
+// deletedBeforeTheSave has the operator die with the first step's result in its hand, after somebody has deleted the Pod.
+func deletedBeforeTheSave(ctx context.Context, l *lane) []string {
+	made := make(chan struct{})
+	var order *v1alpha1.WorkOrder
+	var failure error
+	l.proxy().Begin(proxy.At("create progressevents", 2, proxy.KillBefore(func() {
+		<-made
+		pod := steppod.Name(order.Name, order.UID, order.Spec.Steps[0].Name, 1)
+		failure = l.cluster.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: pod}}, client.GracePeriodSeconds(0))
+		l.operator().kill()
+	})))
+	order, err := l.submit(ctx, journey())
+	if err != nil {
+		return []string{err.Error()}
+	}
+	close(made)
+	violations := l.finish(ctx, order)
+	if failure != nil || len(struck(l.proxy().Calls())) == 0 {
+		violations = append(violations, fmt.Sprint("nothing was deleted: the case shows nothing: ", failure))
+	}
+	return append(violations, succeeded(l, []*v1alpha1.WorkOrder{order})...)
+}
+
+// editedMeanwhile is the case of a step that is edited while it runs.
+const editedMeanwhile = "R23/a step is edited while it runs"
+
+// editedWhileItRuns says whether the result is then that of what the step was before.
+func editedWhileItRuns(ctx context.Context, l *lane) []string {
+	l.proxy().Begin(nil)
+	order, err := l.submit(ctx, v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{step("only", "--duration=2s", "--output=old")}})
+	if err == nil {
+		err = l.comesTo(ctx, order, 1)
+	}
+	if err == nil {
+		err = edit(ctx, l, order, func(spec *v1alpha1.WorkOrderSpec) { spec.Steps[0].Run.Args = []string{"--output=new"} })
+	}
+	if err != nil {
+		return []string{err.Error()}
+	}
+	violations := l.finish(ctx, order)
+	if newest := l.seen.newest(order.UID); newest.Status.Steps[0].Output != "new" {
+		violations = append(violations, fmt.Sprintf("edited: %q is the result of what the step was before", newest.Status.Steps[0].Output))
+	}
+	return violations
 }
 
 // onRoundabout is a case of R1: the graph that is rewound meets with a fault that changes nothing for it.
@@ -185,6 +249,9 @@ func (g *guard) missed(ctx context.Context) []string {
 	find := g.testFails
 	if g.run != nil {
 		find = g.caseFails
+		if found, err := g.try(ctx, ""); err != nil || len(found) > 0 {
+			return append([]string{fmt.Sprintf("with this guard %s finds something too (%v)", g.by, err)}, found...)
+		}
 	}
 	var found []string
 	for range mostTries {
@@ -238,6 +305,11 @@ func (g *guard) caseFails(ctx context.Context, directory string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
+	return g.try(ctx, binary)
+}
+
+// try is what the case finds wrong with an operator; with the one that there is, if binary is empty.
+func (g *guard) try(ctx context.Context, binary string) ([]string, error) {
 	l, err := newLane(ctx, setup{binary: binary, operators: g.operators, env: oldLists})
 	if err != nil {
 		return nil, err

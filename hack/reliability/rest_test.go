@@ -52,6 +52,7 @@ func restful(ctx context.Context, l *lane, r *row, size int) []string {
 			return append(violations, err.Error())
 		}
 		memory = append(memory, now.RSS)
+		violations = append(violations, noise(l.writes())...) // Those of its start, too.
 		violations = append(violations, l.noisy(ctx, either(10*time.Second, time.Second))...)
 		if reads := l.proxy().Count(proxy.Read); reads > mostReads {
 			violations = append(violations, fmt.Sprintf("%d reads of %d finished orders", reads, size))

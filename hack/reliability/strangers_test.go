@@ -165,10 +165,12 @@ func (l *lane) remove(ctx context.Context, order *v1alpha1.WorkOrder, how metav1
 func (l *lane) gone(ctx context.Context, order *v1alpha1.WorkOrder, how metav1.DeletionPropagation) []string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if how != metav1.DeletePropagationOrphan {
-		if err := collectAll(ctx, l, order); err != nil {
-			return []string{"R11: Pods of a removed order are still there: " + err.Error()}
+	if how == metav1.DeletePropagationOrphan {
+		if err := dependants(ctx, l, order, disown); err != nil {
+			return []string{err.Error()}
 		}
+	} else if err := collectAll(ctx, l, order); err != nil {
+		return []string{"R11: Pods of a removed order are still there: " + err.Error()}
 	}
 	if err := letGo(ctx, l, order); err != nil {
 		return []string{err.Error()}
@@ -188,7 +190,7 @@ func (l *lane) gone(ctx context.Context, order *v1alpha1.WorkOrder, how metav1.D
 // deletion.
 func collectAll(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 	for {
-		if err := collect(ctx, l, order); err != nil {
+		if err := dependants(ctx, l, order, discard); err != nil {
 			return err
 		}
 		round, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
@@ -200,9 +202,10 @@ func collectAll(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 	}
 }
 
-// collect deletes the Pods and events of an order, as the garbage collector does when their owner goes.
-func collect(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
+// dependants does something to each of the Pods and events that an order owns, as the garbage collector does when their owner goes.
+func dependants(ctx context.Context, l *lane, order *v1alpha1.WorkOrder, do func(context.Context, *lane, client.Object) error) error {
 	lists := []client.ObjectList{&corev1.PodList{}, &v1alpha1.ProgressEventList{}}
+	var owned []client.Object
 	var failures []error
 	for _, list := range lists {
 		if err := l.cluster.List(ctx, list, client.InNamespace(order.Namespace), client.MatchingLabels{steppod.LabelOrder: order.Name}); err != nil {
@@ -210,19 +213,26 @@ func collect(ctx context.Context, l *lane, order *v1alpha1.WorkOrder) error {
 		}
 	}
 	for i := range lists[0].(*corev1.PodList).Items {
-		failures = append(failures, discard(ctx, l, order.UID, &lists[0].(*corev1.PodList).Items[i]))
+		owned = append(owned, &lists[0].(*corev1.PodList).Items[i])
 	}
 	for i := range lists[1].(*v1alpha1.ProgressEventList).Items {
-		failures = append(failures, discard(ctx, l, order.UID, &lists[1].(*v1alpha1.ProgressEventList).Items[i]))
+		owned = append(owned, &lists[1].(*v1alpha1.ProgressEventList).Items[i])
+	}
+	for _, object := range owned {
+		if controller := metav1.GetControllerOf(object); controller != nil && controller.UID == order.UID {
+			failures = append(failures, client.IgnoreNotFound(do(ctx, l, object)))
+		}
 	}
 	return errors.Join(failures...)
 }
 
-func discard(ctx context.Context, l *lane, owner types.UID, object client.Object) error {
-	if controller := metav1.GetControllerOf(object); controller == nil || controller.UID != owner {
-		return nil
-	}
-	return client.IgnoreNotFound(l.cluster.Delete(ctx, object))
+// discard deletes an object, and disown takes its owner away: the two things that may be done to what a removed order leaves.
+func discard(ctx context.Context, l *lane, object client.Object) error {
+	return l.cluster.Delete(ctx, object)
+}
+
+func disown(ctx context.Context, l *lane, object client.Object) error {
+	return l.cluster.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"ownerReferences":null}}`)))
 }
 
 // letGo takes off the finalizers by which the garbage collector keeps an order until it is done.

@@ -10,10 +10,17 @@ import (
 
 	"workorders.dev/operator/api/v1alpha1"
 	"workorders.dev/operator/hack/reliability/proxy"
+	"workorders.dev/operator/hack/reliability/report"
+)
+
+// How long a slow answer takes, and one that nobody waits for: a turn may take a minute.
+var (
+	slowAnswer = either(5*time.Second, 300*time.Millisecond)
+	noAnswer   = 70 * time.Second
 )
 
 // ailing is an API server of whose answers three in ten are wrong: too many requests, a time-out, and a time-out of what
-// was done all the same.
+// was done all the same. One in ten is slow, and in a full run one in five hundred is not waited for.
 func ailing(seed uint64) proxy.Script {
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(seed, 6))
@@ -23,6 +30,9 @@ func ailing(seed uint64) proxy.Script {
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		if report.Full() && random.IntN(500) == 0 {
+			return proxy.Slow(noAnswer)
+		}
 		switch random.IntN(10) {
 		case 0:
 			return proxy.Answer(429)
@@ -30,6 +40,8 @@ func ailing(seed uint64) proxy.Script {
 			return proxy.Answer(504)
 		case 2:
 			return proxy.Disown(504)
+		case 3:
+			return proxy.Slow(slowAnswer)
 		}
 		return proxy.Fault{}
 	}
@@ -67,6 +79,10 @@ func mostKnocks(orders int, closed time.Duration) int32 {
 	return int32((3*orders + 10) * failing(closed))
 }
 
+// tries is how often each write may be tried on average where three in ten fail, what has to be written anew because the next one
+// failed included.
+const tries = 3
+
 // trouble are the cases of R6: an API server in trouble is not made worse, and the orders converge when it is over.
 func trouble(context.Context) (*row, []trial) {
 	r := newRow("R6", "crowds")
@@ -78,7 +94,11 @@ func trouble(context.Context) (*row, []trial) {
 			recovery := time.AfterFunc(length, func() { l.proxy().Run(nil) })
 			defer recovery.Stop()
 			orders, violations := crowd(ctx, l, size, slowly(either("18s", "100ms")))
-			r.note("%d orders: %d writes and %d reads", size, len(l.writes()), l.proxy().Count(proxy.Read))
+			writes, reads := len(l.writes()), l.proxy().Count(proxy.Read)
+			r.note("%d orders: %d writes and %d reads", size, writes, reads)
+			if most := tries * size * fewestWrites; writes > most || reads > most {
+				violations = append(violations, fmt.Sprintf("%d writes and %d reads, want at most %d", writes, reads, most))
+			}
 			return append(violations, succeeded(l, orders)...)
 		}})
 	}

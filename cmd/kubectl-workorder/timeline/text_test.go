@@ -6,10 +6,12 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"workorders.dev/operator/hack/reliability/report"
 )
 
 func TestNothingReachesATerminalThatItWouldHeed(t *testing.T) {
-	for text, want := range map[string]string{
+	texts := map[string]string{
 		"12 files":                         "12 files",
 		"größer → 日本 😀":                    "größer → 日本 😀",
 		"\x1b[2Jgone":                      `\x1b[2Jgone`,
@@ -21,7 +23,8 @@ func TestNothingReachesATerminalThatItWouldHeed(t *testing.T) {
 		"\xff\xfe":                         `\xff\xfe`,
 		"\ufffd is a character of its own": "\ufffd is a character of its own",
 		"\U000e0041":                       `\U000e0041`,
-	} {
+	}
+	for text, want := range texts {
 		if got := Safe(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
@@ -31,6 +34,13 @@ func TestNothingReachesATerminalThatItWouldHeed(t *testing.T) {
 	}
 	if got := Line(" one\r\n\ttwo\x1b "); got != `one two\x1b` {
 		t.Errorf("got %q", got)
+	}
+	line := report.Line{Row: "S3", Harness: "unit", Cases: len(texts) + 2, Unit: "texts on a terminal", Full: report.Full()}
+	if t.Failed() {
+		line.Violations = 1
+	}
+	if err := line.Add(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -47,6 +47,9 @@ func KillBefore(kill func()) Fault {
 // KillAfter has the call done, then runs kill, which ends the operator before it hears the reply.
 func KillAfter(kill func()) Fault { return Fault{Name: "kill-after", After: kill, Drop: true} }
 
+// Slow has the call wait before anything else; one whose sender gives up meanwhile is not done.
+func Slow(by time.Duration) Fault { return Fault{Name: "slow", Delay: by} }
+
 // Answer tells the operator an error with that code; the API server never hears of the call.
 func Answer(code int) Fault {
 	return Fault{Name: "answer-" + strconv.Itoa(code), Withhold: true, Reply: failure(code)}

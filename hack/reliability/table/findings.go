@@ -14,7 +14,9 @@ import (
 type findings struct {
 	Results []report.Result
 	// Failed are the parts of the run that failed.
-	Failed           []string
+	Failed []string
+	// Again are the parts that were run more than once on the same code, and how often.
+	Again            string
 	Commit, Date, Go string
 	CPUs             int
 }

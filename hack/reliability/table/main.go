@@ -19,6 +19,7 @@ func main() {
 	flag.StringVar(&s.document, "write", "", "File to write the document to; none if empty.")
 	flag.StringVar(&s.commit, "commit", "", "What was tested.")
 	flag.StringVar(&s.failed, "failed", "", "Parts of the run that failed, as the document must not keep that to itself.")
+	flag.StringVar(&s.again, "again", "", "Parts that were run more than once on the same code, and how often, as the document must not keep that to itself either.")
 	flag.BoolVar(&s.partial, "partial", false, "Only a part was to be run: what was not run is no failure.")
 	flag.Parse()
 	if err := s.run(); err != nil {
@@ -28,8 +29,8 @@ func main() {
 }
 
 type settings struct {
-	report, document, commit, failed string
-	partial                          bool
+	report, document, commit, failed, again string
+	partial                                 bool
 }
 
 func (s *settings) run() error {
@@ -43,7 +44,7 @@ func (s *settings) run() error {
 		return fmt.Errorf("read %s: %w", s.report, err)
 	}
 	f := findings{
-		Results: report.Results(lines), Failed: strings.Fields(s.failed), Commit: s.commit,
+		Results: report.Results(lines), Failed: strings.Fields(s.failed), Again: s.again, Commit: s.commit,
 		Date: time.Now().UTC().Format(time.DateOnly), Go: runtime.Version(), CPUs: runtime.NumCPU(),
 	}
 	if err := f.print(os.Stdout); err != nil {
