@@ -81,7 +81,7 @@ func mostKnocks(orders int, closed time.Duration) int32 {
 
 // tries is how often each write may be tried on average where three in ten fail, what has to be written anew because the next one
 // failed included.
-const tries = 3
+const tries = 2
 
 // trouble are the cases of R6: an API server in trouble is not made worse, and the orders converge when it is over.
 func trouble(context.Context) (*row, []trial) {

@@ -71,8 +71,13 @@ func (s *step) change(what string, note func(*ghost)) {
 	})
 }
 
-// freed notes that the name of an attempt's Pod may be taken once more.
-func (s *step) freed(a string) { s.change("freed "+a, func(g *ghost) { g.Freed[a] = true }) }
+// freed notes that the name of an attempt's Pod may be taken once more: by another controller, which was frozen meanwhile. One
+// that is alone has no such excuse.
+func (s *step) freed(a string) {
+	if s.setup.actors > 1 {
+		s.change("freed "+a, func(g *ghost) { g.Freed[a] = true })
+	}
+}
 
 // attemptOf names the attempt that a Pod makes; nobody may make it but a Pod that its order owns.
 func attemptOf(pod *corev1.Pod) string {
