@@ -108,7 +108,11 @@ func guardsOfPods() []guard {
 		},
 		{
 			name: "what a step is to do is compared with what it was started for", by: editedMeanwhile, run: editedWhileItRuns, law: "edited: ",
-			changes: []change{{"controllers/steppod/spechash.go", "saved == SpecHash(step, needs)", "saved != \"\""}},
+			changes: []change{
+				{"controllers/steppod/spechash.go", "saved == SpecHash(step, needs)", "saved != \"\""},
+				// Otherwise the Pod itself is known to be of what the step was before.
+				{"controllers/plan/turn.go", "steppod.Differ(pod.SpecHash, step.SpecHash)", "steppod.Differ(pod.SpecHash, pod.SpecHash)"},
+			},
 		},
 		{
 			name: "ended Pods stay and keep their names", operators: 2, by: latePost, run: late(latePost), law: "I1: ",
