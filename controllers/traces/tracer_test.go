@@ -67,7 +67,7 @@ func told(t *testing.T, event *v1alpha1.ProgressEventSpec) []string {
 	}
 	said := []string{s.name, s.kind.String()}
 	for _, a := range s.attributes[3:] {
-		said = append(said, string(a.Key)+"="+a.Value.Emit())
+		said = append(said, string(a.Key)+"="+a.Value.String())
 	}
 	if s.failure != "" {
 		said = append(said, "failure: "+s.failure)

@@ -103,7 +103,7 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 		tellUsage(ctx, "at rest", metrics, leader)
 		aThousand(ctx, namespace)
 		tellUsage(ctx, "with 1,000 orders under way", metrics, leader)
-		kubectl(ctx, "delete", "workorders", "--selector=of=a-thousand", "--namespace="+namespace)
+		Expect(cluster.DeleteAllOf(ctx, &v1alpha1.WorkOrder{}, client.InNamespace(namespace), ofAThousand)).To(Succeed())
 	})
 
 	It("lets people do with orders what they may do with Pods, and nobody forge a result", patience, func(ctx SpecContext) {

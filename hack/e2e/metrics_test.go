@@ -102,6 +102,9 @@ func tellUsage(ctx context.Context, when string, metrics *endpoint, pod string) 
 	Expect(memory).To(BeNumerically("<", float64(limit.Value())/(1<<20)/2))
 }
 
+// ofAThousand selects those orders.
+var ofAThousand = client.MatchingLabels{"of": "a-thousand"}
+
 // aThousand submits so many orders, of a step that is done at once and one that takes an hour, and waits until they are under way.
 func aThousand(ctx context.Context, namespace string) {
 	GinkgoHelper()
@@ -110,13 +113,13 @@ func aThousand(ctx context.Context, namespace string) {
 	}
 	for i := range 1000 {
 		Expect(cluster.Create(ctx, &v1alpha1.WorkOrder{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("one-of-%d", i), Labels: map[string]string{"of": "a-thousand"}},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("one-of-%d", i), Labels: ofAThousand},
 			Spec:       v1alpha1.WorkOrderSpec{Steps: []v1alpha1.Step{pause("short", 0), pause("long", 3600)}},
 		})).To(Succeed())
 	}
 	Eventually(ctx, func(g Gomega) (underWay int) {
 		orders := &v1alpha1.WorkOrderList{}
-		g.Expect(cluster.List(ctx, orders, client.InNamespace(namespace), client.MatchingLabels{"of": "a-thousand"})).To(Succeed())
+		g.Expect(cluster.List(ctx, orders, client.InNamespace(namespace), ofAThousand)).To(Succeed())
 		for _, order := range orders.Items {
 			if order.Status.CurrentStep == "long" {
 				underWay++
