@@ -14,7 +14,7 @@ var _ = Describe("A graph", func() {
 		spec := v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, Parallelism: pointer(int32(2))}
 		join := step("join", "--duration=0s")
 		for i := range 5 {
-			s := step(fmt.Sprint("s", i), "--duration=500ms")
+			s := step(fmt.Sprint("s", i), "--duration=5s") // Longer than a busy node takes from one start to the next.
 			s.DependsOn = []string{"fork"}
 			join.DependsOn = append(join.DependsOn, s.Name)
 			spec.Steps = append(spec.Steps, s)
