@@ -1,6 +1,7 @@
 package traces
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"time"
@@ -29,13 +30,10 @@ type span struct {
 // that is known.
 func spanOf(order *v1alpha1.WorkOrder, event *v1alpha1.ProgressEventSpec, template string) *span {
 	of := &span{trace: traceID(event), attributes: []attribute.KeyValue{
-		semconv.CICDPipelineName(order.Name),
+		semconv.CICDPipelineName(cmp.Or(template, order.Name)),
 		semconv.CICDPipelineRunID(runOf(event)),
 		semconv.K8SNamespaceName(order.Namespace),
 	}}
-	if template != "" {
-		of.attributes[0] = semconv.CICDPipelineName(template)
-	}
 	switch {
 	case event.Result != nil && event.Result.StartTime != nil && event.Result.CompletionTime != nil:
 		of.ofAttempt(event)

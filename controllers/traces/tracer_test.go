@@ -210,11 +210,3 @@ func TestACollectorThatIsNoURLIsRefused(t *testing.T) {
 		t.Errorf("with a password: %v", err)
 	}
 }
-
-func TestWithoutATracerNobodyIsTold(t *testing.T) {
-	var nobody *Tracer
-	nobody.Tell(order, end(v1alpha1.OutcomeSucceeded, v1alpha1.OrderState{}), "")
-	if err := nobody.Stop(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
