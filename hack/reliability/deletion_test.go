@@ -205,7 +205,7 @@ func (m *moment) outcome(record *laws.Record) (violations []string) {
 var _ = Describe("R10: a result against a deletion", func() {
 	It("is written down, or its attempt is marked as interrupted and made again; nothing runs twice in silence", func(ctx SpecContext) {
 		r := begin("R10", "deletions")
-		var trials []trial
+		trials := []trial{{name: deletedBetween, run: deletedBeforeTheSave}}
 		for _, m := range moments() {
 			for _, d := range deletions() {
 				if m.hold == "unbound" && !d.nodeless || d.slow && (m.hold == "" || either(false, true)) {

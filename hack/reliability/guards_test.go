@@ -132,7 +132,7 @@ func guardsOfPods() []guard {
 }
 
 // deletedBetween is the case of a Pod that somebody deletes while its result is not saved.
-const deletedBetween = "R23/a Pod is deleted before its result is saved"
+const deletedBetween = "R10/ended/deleted before its result is saved"
 
 // deletedBeforeTheSave has the operator die with the first step's result in its hand, after somebody has deleted the Pod.
 func deletedBeforeTheSave(ctx context.Context, l *lane) []string {
@@ -158,7 +158,7 @@ func deletedBeforeTheSave(ctx context.Context, l *lane) []string {
 }
 
 // editedMeanwhile is the case of a step that is edited while it runs.
-const editedMeanwhile = "R23/a step is edited while it runs"
+const editedMeanwhile = "R18/a step is edited while it runs"
 
 // editedWhileItRuns says whether the result is then that of what the step was before.
 func editedWhileItRuns(ctx context.Context, l *lane) []string {

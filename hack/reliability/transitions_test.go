@@ -199,7 +199,7 @@ var _ = Describe("R18: any spec is edited into any other", func() {
 		all := storable(ctx)
 		names := slices.Sorted(maps.Keys(all))
 		r.note("%d of %d specs get past the schema", len(all), len(specs.All()))
-		var trials []trial
+		trials := []trial{{name: editedMeanwhile, run: editedWhileItRuns}}
 		for _, seed := range r.seeded(either[uint64](200, 18)) {
 			random := rand.New(rand.NewPCG(seed, 18))
 			t := transition{oneOf(random, names...), oneOf(random, names...), int64(random.IntN(6))}
