@@ -54,6 +54,8 @@ endif
 
 # The first line of every recipe: says what begins, and at its end how that went and how long it took.
 begin = @printf '\n== %s\n' '$@'; afterwards() { :; }; trap 'code=$$?; afterwards || code=1; [ $$code = 0 ] && how=done || how=FAILED; echo "-- $@: $$how after $$SECONDS s"; exit $$code' EXIT
+# A digest of all code: what was found out about the same code is kept together.
+digest = git ls-files api cmd config controllers hack Makefile main.go go.mod go.sum | xargs sha256sum | sha256sum | cut -c1-12
 # Runs another recipe. Written out as $(MAKE) in a recipe, it would make `make -n` run that whole recipe.
 again := $(MAKE) --no-print-directory
 # What this machine cannot run is skipped, but never quietly.
@@ -251,7 +253,7 @@ reliability: ## Break everything on purpose, and write docs/reliability.md, whic
 	$(begin)
 	export RELIABILITY=$(RELIABILITY)
 	unset RELIABILITY_CASE # One case is not the whole.
-	code=$$(git ls-files api cmd config controllers hack Makefile main.go go.mod go.sum | xargs sha256sum | sha256sum | cut -c1-12)
+	code=$$($(digest))
 	reports=$(CURDIR)/dist/reliability/$(RELIABILITY)-$$code
 	mkdir -p "$$reports"
 	if [ -z "$${KUBEBUILDER_ASSETS:-}" ] && [ "$$(uname -s)" = Linux ]; then
@@ -301,7 +303,7 @@ KUBECONFIG="$(CURDIR)/.cluster/kubeconfig" $(KUBECTL) apply -k config/crd >/dev/
 $(again) build
 GOBIN="$(CURDIR)/bin" go install $(KWOK)
 go -C hack/bench build -o "$(CURDIR)/bin/bench" .
-bin/bench -kubeconfig=.cluster/kubeconfig -operator=bin/workorder-operator -kwok=bin/kwok -commit="$$(git describe --always --dirty --abbrev=12)"
+bin/bench -kubeconfig=.cluster/kubeconfig -operator=bin/workorder-operator -kwok=bin/kwok -commit="$$(git describe --always --dirty --abbrev=12)" -code="$$($(digest))"
 endef
 
 # How the measurements are made, as `go -C hack/bench run . -help` says: BENCH='-only=P1,P3' measures two rows.

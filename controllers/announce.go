@@ -11,8 +11,8 @@ import (
 	"workorders.dev/operator/controllers/plan"
 )
 
-// announce tells people of a transition, once it is saved: in the log, as a Kubernetes Event for `kubectl describe`,
-// in the metrics and in a trace. All of it is a hint; the record is the ProgressEvent.
+// announce tells people of a transition, once it is saved: in the log, in the metrics, in a trace, and
+// if it is the end or not what was planned, as a Kubernetes Event for `kubectl describe`. All of it is a hint; the record is the ProgressEvent.
 func (r *WorkOrderReconciler) announce(ctx context.Context, order *v1alpha1.WorkOrder, next *plan.Transition) {
 	event := &next.Event
 	r.count(order, next, r.Clock.Now())
@@ -28,7 +28,15 @@ func (r *WorkOrderReconciler) announce(ctx context.Context, order *v1alpha1.Work
 		action = fmt.Sprintf("%s-%d", event.Step, event.Epoch)
 	}
 	log.Info(order.Status.Message)
-	r.Recorder.Eventf(order, nil, severity(event.Type), string(event.Type), action, "%s", order.Status.Message)
+	if tells(event.Type) {
+		r.Recorder.Eventf(order, nil, severity(event.Type), string(event.Type), action, "%s", order.Status.Message)
+	}
+}
+
+// tells is whether a transition is worth a Kubernetes Event. That an order goes on as it was to go is not: its status and its
+// ProgressEvents say so already, and an Event would be half as many writes again for each step.
+func tells(kind v1alpha1.EventType) bool {
+	return kind != v1alpha1.EventAccepted && kind != v1alpha1.EventStepSucceeded
 }
 
 // severity is Warning for what somebody may have to look into.

@@ -8,7 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -73,11 +72,11 @@ func (l *line) refused(order *v1alpha1.WorkOrder, err error) {
 
 // listen lets the line hear of all changes of orders: by a predicate that is true of everything. It is no handler, as two
 // handlers of one event run side by side: an order could have its turn before the line has heard of it.
-func (l *line) listen() []builder.ForOption {
+func (l *line) listen() []predicate.Predicate {
 	if l == nil {
 		return nil
 	}
-	return []builder.ForOption{builder.WithPredicates(predicate.Funcs{
+	return []predicate.Predicate{predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool {
 			return l.tell(e.Object)
 		},
@@ -90,7 +89,7 @@ func (l *line) listen() []builder.ForOption {
 		DeleteFunc: func(e event.DeleteEvent) bool {
 			return l.forget(e.Object)
 		},
-	})}
+	}}
 }
 
 func (l *line) tell(object client.Object) bool {

@@ -137,6 +137,14 @@ func (m *memory) behind(key types.NamespacedName, uid types.UID, pods []corev1.P
 	return len(known.writes) > 0
 }
 
+// expects says whether there are writes to the order's Pods that no turn has seen in the cache yet.
+func (m *memory) expects(key types.NamespacedName) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.orders[key]
+	return known != nil && len(known.writes) > 0
+}
+
 // unwritten counts a try at an event that could not be written, and says how many there were in a row.
 func (m *memory) unwritten(key types.NamespacedName, uid types.UID) int {
 	m.mu.Lock()

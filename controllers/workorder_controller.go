@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -45,6 +46,7 @@ type WorkOrderReconciler struct {
 	Traces *traces.Tracer
 
 	memory memory
+	echoes echoes
 	// line is where orders wait if only so many may run; nil if all may.
 	line *line
 	// templates are what orders are told apart by in the metrics.
@@ -52,7 +54,17 @@ type WorkOrderReconciler struct {
 }
 
 // Reconcile moves one WorkOrder on by one transition: look, think, write it down, show it, act on it.
-func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, err error) {
+	r.echoes.begin(req.NamespacedName)
+	defer func() {
+		if held := r.echoes.end(req.NamespacedName); err == nil {
+			result = r.thereafter(req.NamespacedName, result, held)
+		}
+	}()
+	return r.turn(ctx, req)
+}
+
+func (r *WorkOrderReconciler) turn(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	order := &v1alpha1.WorkOrder{}
 	err := r.Get(ctx, req.NamespacedName, order)
 	switch {
@@ -120,7 +132,7 @@ func (r *WorkOrderReconciler) SetupWithManager(mgr ctrl.Manager, options Options
 		}
 	}
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.WorkOrder{}, r.line.listen()...).
+		For(&v1alpha1.WorkOrder{}, builder.WithPredicates(append(r.line.listen(), r.wakes())...)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(orderOf)).
 		WatchesRawSource(source.Func(r.line.start)).
 		WithOptions(controller.Options{

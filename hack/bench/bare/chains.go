@@ -3,6 +3,7 @@ package bare
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -13,13 +14,14 @@ import (
 )
 
 // Chains runs so many chains of Pods at once, each of so many Pods that do what the run says, one created when the one before it
-// has succeeded.
-func Chains(ctx context.Context, r *rig.Rig, namespace string, run *v1alpha1.Run, chains, length int) error {
+// has succeeded. It returns how long that took, from the first creation until the last Pod was seen to have succeeded.
+func Chains(ctx context.Context, r *rig.Rig, namespace string, run *v1alpha1.Run, chains, length int) (took time.Duration, err error) {
 	ended, err := watchEnds(ctx, r, namespace)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer ended.stop()
+	began := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
 	for chain := range chains {
 		group.Go(func() error {
@@ -35,7 +37,8 @@ func Chains(ctx context.Context, r *rig.Rig, namespace string, run *v1alpha1.Run
 			return nil
 		})
 	}
-	return group.Wait()
+	err = group.Wait()
+	return time.Since(began), err
 }
 
 func pod(namespace, name string, run *v1alpha1.Run) *corev1.Pod {

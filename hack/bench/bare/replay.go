@@ -18,8 +18,8 @@ import (
 	"workorders.dev/operator/hack/bench/rig"
 )
 
-// Replay writes for each of these orders what the script has, with so many requests under way at the most. The orders
-// are new, and nobody else looks after them.
+// Replay writes for each of these orders what the script has, for so many orders at a time at the most: one that waits for a
+// Pod makes room for another. The orders are new, and nobody else looks after them.
 func (s *Script) Replay(ctx context.Context, r *rig.Rig, orders []v1alpha1.WorkOrder, atOnce int) error {
 	transport, err := rest.TransportFor(r.Config)
 	if err != nil {
@@ -49,9 +49,13 @@ type player struct {
 
 func (p *player) play(ctx context.Context, order *v1alpha1.WorkOrder) error {
 	podUIDs := map[string]string{}
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	defer p.leave()
 	for _, w := range p.writes {
 		if w.awaits != "" {
-			if err := p.ended.wait(ctx, p.podFor(w.awaits, order)); err != nil {
+			if err := p.await(ctx, p.podFor(w.awaits, order)); err != nil {
 				return err
 			}
 		}
@@ -69,14 +73,28 @@ func (p *player) play(ctx context.Context, order *v1alpha1.WorkOrder) error {
 	return nil
 }
 
-// send sends one write, and reads of the reply what the next ones need.
-func (p *player) send(ctx context.Context, w write, order *v1alpha1.WorkOrder, podUIDs map[string]string) (reply *metav1.PartialObjectMetadata, err error) {
+// enter takes one of the places of those that write, and leave gives it back.
+func (p *player) enter(ctx context.Context) error {
 	select {
 	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
+		return nil
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
+}
+
+func (p *player) leave() { <-p.slots }
+
+// await waits for the end of a Pod, and lets others write meanwhile.
+func (p *player) await(ctx context.Context, pod string) error {
+	p.leave()
+	err := p.ended.wait(ctx, pod)
+	p.slots <- struct{}{} // Whoever has a place gives it back in the end.
+	return err
+}
+
+// send sends one write, and reads of the reply what the next ones need.
+func (p *player) send(ctx context.Context, w write, order *v1alpha1.WorkOrder, podUIDs map[string]string) (reply *metav1.PartialObjectMetadata, err error) {
 	path, body := p.fit(w, order, podUIDs)
 	request, err := http.NewRequestWithContext(ctx, w.Method, p.host+path, bytes.NewReader(body))
 	if err != nil {

@@ -74,9 +74,17 @@ func (r *Report) bySize(title string, kind Kind) (*plot.Plot, error) {
 		return nil, nil
 	}
 	p := newPlot(title, string(kind), "transitions/s")
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, ticks(ours)
 	p.Y.Min = 0
 	return p, add(p, series{"bare clients that write the same", floor, floorColor}, series{"the operator", ours, oursColor})
+}
+
+// ticks are where something was measured, so that it can be read off.
+func ticks(points plotter.XYs) (ticks plot.ConstantTicks) {
+	for _, point := range points {
+		ticks = append(ticks, plot.Tick{Value: point.X, Label: number(point.X)})
+	}
+	return ticks
 }
 
 // series is a line through points.

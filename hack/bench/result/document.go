@@ -51,7 +51,7 @@ func (r *Report) Markdown() string {
 // SizeTable is the table of P7's sizes.
 func (r *Report) SizeTable() string {
 	var out strings.Builder
-	out.WriteString("| | transitions/s | bare clients | requests at once | ratio | CPU for 1,000 steps | memory at most | turns a transition | for nothing | bytes sent a transition | bytes of an order and its events |\n" +
+	out.WriteString("| | transitions/s | bare clients | orders at a time | ratio | CPU for 1,000 steps | memory at most | turns a transition | on a stale cache or for a lost race | bytes sent a transition | bytes of an order and its events |\n" +
 		"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, s := range r.Sizes {
 		fmt.Fprintf(&out, "| %s | %s | %s | %d | %s | %s s | %s MiB | %s | %s | %d | %d |\n", s.What, number(s.Rate), number(s.Floor), s.AtOnce,

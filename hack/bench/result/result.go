@@ -14,10 +14,14 @@ import (
 
 // Report is one run of the measurements.
 type Report struct {
-	// When it was run, of which commit, and on what.
+	// When it was run, of which commit, of what code by its digest, and on what.
 	When    time.Time `json:"when"`
 	Commit  string    `json:"commit"`
+	Code    string    `json:"code"`
 	Machine string    `json:"machine"`
+	// Yardstick is how long a write of a small ConfigMap took, in milliseconds: by it one machine's figures can be held against
+	// another's.
+	Yardstick float64 `json:"yardstick"`
 	// Quick says that fewer and smaller samples were taken.
 	Quick bool `json:"quick"`
 	// Lines are what was measured, in the order of their rows.
@@ -211,9 +215,9 @@ func (r *Report) Missing() []string {
 	})
 }
 
-// Same says whether two reports are of the same commit, on the same machine, and with samples of the same size.
+// Same says whether two reports are of the same code, on the same machine, and with samples of the same size.
 func (r *Report) Same(other *Report) bool {
-	return r.Commit == other.Commit && r.Machine == other.Machine && r.Quick == other.Quick
+	return r.Code == other.Code && r.Machine == other.Machine && r.Quick == other.Quick
 }
 
 // Sound says what keeps lines from being figures: a measure that is no number.

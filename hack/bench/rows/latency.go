@@ -18,20 +18,20 @@ import (
 const roundTrips = 6
 
 // succession is P5: how long it takes from a Pod's end, as a watch shows it, until a watch shows its result and the next
-// Pod, in round trips of one write at the same time. The nodes are played, as it is not they that are measured.
+// Pod, in round trips of one write. The nodes are played, as it is not they that are measured.
 func (b *Bench) succession(ctx context.Context) (lines []result.Line, err error) {
 	for _, load := range []struct {
 		orders, steps int
 		// each is how long a step takes, and pause how long it is from one order to the next; 0 is until it has finished.
 		each, pause time.Duration
 	}{
-		{either(b, 15, 4), 8, 0, 0},
-		// A step a fifth of a second: half of what a small machine can do, spread evenly.
-		{either(b, 200, 40), 4, either(b, 40*time.Second, 8*time.Second), 200 * time.Millisecond},
+		{either(b, 40, 3), 8, 0, 0},
+		// Five steps a second: half of what a small machine can do, spread evenly.
+		{either(b, 200, 15), 4, either(b, 40*time.Second, 3*time.Second), 200 * time.Millisecond},
 	} {
 		what := "idle"
 		if load.pause > 0 {
-			what = fmt.Sprintf("%d orders running", load.orders)
+			what = fmt.Sprintf("%d orders running, five steps a second", load.orders)
 		}
 		spec := v1alpha1.WorkOrderSpec{Steps: steps(load.steps, b.run())}
 		rig.OnPlayedNodes(&spec, load.each)
@@ -63,7 +63,7 @@ func (b *Bench) succession(ctx context.Context) (lines []result.Line, err error)
 func (b *Bench) first(ctx context.Context) ([]result.Line, error) {
 	alone := v1alpha1.WorkOrderSpec{Steps: steps(1, b.run())}
 	rig.OnPlayedNodes(&alone, 0)
-	s := &stream{spec: alone, orders: either(b, 100, 20), atOnce: 1, apart: true}
+	s := &stream{spec: alone, orders: either(b, 100, 15), atOnce: 1, apart: true}
 	if err := b.watch(ctx, s, s.orders, false); err != nil {
 		return nil, err
 	}
@@ -71,13 +71,13 @@ func (b *Bench) first(ctx context.Context) ([]result.Line, error) {
 	lines := []result.Line{result.InTrips("P6", "order to first Pod, one at a time", times, s.trips, result.Goal{AtMost: roundTrips})}
 	b.Say("one at a time: %.1f ms from an order to its first Pod, %.1f ms a round trip", result.Middle(times), result.Middle(s.trips))
 
-	count := either(b, 1000, 100)
+	count := either(b, 1000, 50)
 	trips, err := b.tripsAtOnce(ctx, count)
 	if err != nil {
 		return nil, err
 	}
 	crowded := v1alpha1.WorkOrderSpec{Steps: steps(1, b.run())}
-	rig.OnPlayedNodes(&crowded, either(b, 5*time.Minute, 30*time.Second))
+	rig.OnPlayedNodes(&crowded, either(b, 5*time.Minute, 10*time.Second))
 	s = &stream{spec: crowded, orders: count, atOnce: count}
 	if err := b.watch(ctx, s, count, false); err != nil {
 		return nil, err
@@ -97,19 +97,21 @@ type stream struct {
 	apart  bool
 	pause  time.Duration
 
-	// submitted is when each was sent, and trips are the round trips of one write meanwhile.
+	// submitted is when each was sent, and trips are the round trips of one write before.
 	submitted map[string]time.Time
 	trips     []float64
 }
 
-// watch creates the orders, takes the round trip of a write again and again meanwhile, and watches until so many Pods were seen,
-// to their end if ended.
+// watch takes the round trip of one write, creates the orders, and watches until so many Pods were seen, to their end if ended.
 func (b *Bench) watch(ctx context.Context, s *stream, pods int, ended bool) error {
 	if err := b.Operator.Start(ctx); err != nil {
 		return err
 	}
 	probe, err := b.newProbe(ctx)
 	if err != nil {
+		return err
+	}
+	if s.trips, err = probe.trips(ctx); err != nil {
 		return err
 	}
 	namespace, err := b.NewNamespace(ctx)
@@ -120,14 +122,6 @@ func (b *Bench) watch(ctx context.Context, s *stream, pods int, ended bool) erro
 		return err
 	}
 	defer s.close()
-	probing, stop := context.WithCancel(ctx)
-	defer stop()
-	probed := make(chan error, 1)
-	go func() {
-		trips, err := probe.again(probing)
-		s.trips = trips
-		probed <- err
-	}()
 	if err := s.submit(ctx, b, namespace); err != nil {
 		return err
 	}
@@ -135,12 +129,9 @@ func (b *Bench) watch(ctx context.Context, s *stream, pods int, ended bool) erro
 		return err
 	}
 	if ended {
-		if err := s.wait(ctx, s.orders); err != nil {
-			return err
-		}
+		return s.wait(ctx, s.orders)
 	}
-	stop()
-	return <-probed
+	return nil
 }
 
 // submit creates the orders, and notes when each was sent.

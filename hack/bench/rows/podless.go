@@ -16,7 +16,7 @@ func (b *Bench) podless(ctx context.Context) ([]result.Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	count := either(b, 200, 60)
+	count := either(b, 200, 30)
 	atOnce, err := b.best(ctx, script, count)
 	if err != nil {
 		return nil, err
@@ -24,7 +24,7 @@ func (b *Bench) podless(ctx context.Context) ([]result.Line, error) {
 	stepsOf := float64(length) / float64(script.Transitions)
 	var ours, floor []float64
 	var got pace
-	err = b.inTurns(ctx, either(b, 5, 2), func(ctx context.Context) (err error) {
+	err = b.inTurns(ctx, either(b, 5, 1), func(ctx context.Context) (err error) {
 		got, err = b.carry(ctx, script, count)
 		ours = append(ours, got.rate*stepsOf)
 		return err

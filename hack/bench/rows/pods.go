@@ -12,9 +12,9 @@ import (
 
 // sequence is P1: an order of seven steps that do nothing, against as many bare Pods, one after the other.
 func (b *Bench) sequence(ctx context.Context) ([]result.Line, error) {
-	const length = 7
+	length := either(b, 7, 3)
 	line, err := b.against(ctx, comparison{
-		row: "P1", what: "7 steps in sequence", goal: result.Goal{AtMost: 1.03}, pairs: either(b, 5, 1),
+		row: "P1", what: fmt.Sprintf("%d steps in sequence", length), goal: result.Goal{AtMost: 1.03}, pairs: either(b, 5, 1),
 		spec: v1alpha1.WorkOrderSpec{Steps: steps(length, b.run())}, orders: 1, chains: 1, length: length,
 	})
 	return []result.Line{line}, err
@@ -22,14 +22,15 @@ func (b *Bench) sequence(ctx context.Context) ([]result.Line, error) {
 
 // crowd is P2: orders side by side, and one order whose steps are.
 func (b *Bench) crowd(ctx context.Context) ([]result.Line, error) {
+	count, width := either(b, 10, 5), either(b, 30, 10)
 	orders := comparison{
-		row: "P2", what: "10 orders of 3 steps at once", goal: result.Goal{AtMost: 1.1}, pairs: either(b, 3, 1),
-		spec: v1alpha1.WorkOrderSpec{Steps: steps(3, b.run())}, orders: 10, chains: 10, length: 3,
+		row: "P2", what: fmt.Sprintf("%d orders of 3 steps at once", count), goal: result.Goal{AtMost: 1.1}, pairs: either(b, 3, 1),
+		spec: v1alpha1.WorkOrderSpec{Steps: steps(3, b.run())}, orders: count, chains: count, length: 3,
 	}
 	wide := comparison{
-		row: "P2", what: "one order 30 wide", goal: result.Goal{AtMost: 1.1}, pairs: either(b, 3, 1),
-		spec:   v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, Steps: steps(30, b.run())},
-		orders: 1, chains: 30, length: 1,
+		row: "P2", what: fmt.Sprintf("one order %d wide", width), goal: result.Goal{AtMost: 1.1}, pairs: either(b, 5, 1),
+		spec:   v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, Steps: steps(width, b.run())},
+		orders: 1, chains: width, length: 1,
 	}
 	var lines []result.Line
 	for _, c := range []comparison{orders, wide} {
@@ -110,7 +111,5 @@ func (b *Bench) timePods(ctx context.Context, c comparison) (time.Duration, erro
 	if err != nil {
 		return 0, err
 	}
-	began := time.Now()
-	err = bare.Chains(ctx, b.Rig, namespace, c.spec.Steps[0].Run, c.chains, c.length)
-	return time.Since(began), err
+	return bare.Chains(ctx, b.Rig, namespace, c.spec.Steps[0].Run, c.chains, c.length)
 }
