@@ -1,16 +1,17 @@
 package controllers
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // echoes are the changes by which the operator hears of its own saves. One that comes while its turn is still under way would
@@ -20,6 +21,16 @@ type echoes struct {
 	mu sync.Mutex
 	// turns are those under way, and whether the order's status was changed meanwhile.
 	turns map[types.NamespacedName]bool
+	// next takes the orders that get a turn; nil if nothing is heard.
+	next workqueue.TypedRateLimitingInterface[reconcile.Request]
+}
+
+// start is told by the controller where it takes its turns from, before the first one.
+func (e *echoes) start(_ context.Context, next workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.next = next
+	return nil
 }
 
 func (e *echoes) begin(order types.NamespacedName) {
@@ -42,13 +53,20 @@ func (e *echoes) hold(order types.NamespacedName) bool {
 	return underWay
 }
 
-// end says whether a change was held.
-func (e *echoes) end(order types.NamespacedName) (held bool) {
+// end ends a turn, whatever became of it. What was held brings the next one at once, unless Pods are expected: then their changes
+// do, or else a while, as somebody may have removed them.
+func (e *echoes) end(order types.NamespacedName, expectsPods bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	held = e.turns[order]
+	held := e.turns[order]
 	delete(e.turns, order)
-	return held
+	switch request := (reconcile.Request{NamespacedName: order}); {
+	case e.next == nil:
+	case expectsPods:
+		e.next.AddAfter(request, writeMemory)
+	case held:
+		e.next.Add(request)
+	}
 }
 
 // wakes is whether a change of an order brings a turn by itself.
@@ -65,15 +83,4 @@ func onlyStatusDiffers(a, b client.Object) bool {
 	return a.GetUID() == b.GetUID() && a.GetGeneration() == b.GetGeneration() && a.GetDeletionTimestamp().Equal(b.GetDeletionTimestamp()) &&
 		maps.Equal(a.GetLabels(), b.GetLabels()) && maps.Equal(a.GetAnnotations(), b.GetAnnotations()) &&
 		slices.Equal(a.GetFinalizers(), b.GetFinalizers())
-}
-
-// thereafter is when the next turn is, after one with this result, in which a change was held or was not.
-func (r *WorkOrderReconciler) thereafter(order types.NamespacedName, result ctrl.Result, held bool) ctrl.Result {
-	switch expects := r.memory.expects(order); {
-	case expects && (result.RequeueAfter == 0 || result.RequeueAfter > writeMemory):
-		result.RequeueAfter = writeMemory // In case that no change of the Pods comes, as when somebody has removed them.
-	case held && !expects:
-		result.RequeueAfter, result.Priority = time.Nanosecond, new(0) // As if the change came now.
-	}
-	return result
 }

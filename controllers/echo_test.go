@@ -6,9 +6,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"workorders.dev/operator/api/v1alpha1"
 )
@@ -30,13 +31,25 @@ func (h *heard) wakes(change func(*v1alpha1.WorkOrder)) bool {
 	return h.WorkOrderReconciler.wakes().Update(event.UpdateEvent{ObjectOld: before, ObjectNew: h.order.DeepCopy()})
 }
 
-// turn is one in which something happens, and when the next one is.
-func (h *heard) turn(during func()) ctrl.Result {
+// turn is one in which something happens. It returns how long it is until the next one; an hour if none comes by itself.
+func (h *heard) turn(during func()) time.Duration {
 	key := client.ObjectKeyFromObject(h.order)
+	next := &turns{after: time.Hour}
+	h.echoes.next = next
 	h.echoes.begin(key)
 	during()
-	return h.thereafter(key, ctrl.Result{RequeueAfter: time.Hour}, h.echoes.end(key))
+	h.echoes.end(key, h.memory.expects(key))
+	return next.after
 }
+
+// turns is a queue that notes when the next turn is.
+type turns struct {
+	workqueue.TypedRateLimitingInterface[reconcile.Request]
+	after time.Duration
+}
+
+func (t *turns) Add(reconcile.Request)                             { t.after = 0 }
+func (t *turns) AddAfter(_ reconcile.Request, after time.Duration) { t.after = after }
 
 // writePod writes a Pod that the cache does not show yet; showPod is the turn that sees it.
 func (h *heard) writePod() {
@@ -63,11 +76,11 @@ func TestAnEchoWaitsForTheEndOfItsTurn(t *testing.T) {
 			t.Error("the echo does not wait for the end of its turn")
 		}
 	})
-	if next.RequeueAfter > time.Millisecond || next.Priority == nil || *next.Priority != 0 {
-		t.Errorf("the echo is to bring a turn right after the one that it waited for, but the next one is %+v", next)
+	if next != 0 {
+		t.Errorf("the echo is to bring a turn right after the one that it waited for, but the next one is %s later", next)
 	}
-	if next := h.turn(func() {}); next.RequeueAfter != time.Hour {
-		t.Errorf("nothing was held, and the next turn is %+v", next)
+	if next := h.turn(func() {}); next != time.Hour {
+		t.Errorf("nothing was held, and the next turn is %s later", next)
 	}
 }
 
@@ -77,8 +90,8 @@ func TestAnEchoBringsNoTurnBeforeThePodsAreShown(t *testing.T) {
 		h.wakes(save)
 		h.writePod()
 	})
-	if next.RequeueAfter != writeMemory {
-		t.Errorf("the Pod's change brings the next turn, or five seconds, but the next one is %+v", next)
+	if next != writeMemory {
+		t.Errorf("the Pod's change brings the next turn, or five seconds, but it is %s later", next)
 	}
 	if h.wakes(save) {
 		t.Error("an echo that comes late brings a turn, though the Pod is not shown yet")
@@ -86,6 +99,19 @@ func TestAnEchoBringsNoTurnBeforeThePodsAreShown(t *testing.T) {
 	h.showPod()
 	if !h.wakes(save) {
 		t.Error("all is shown, and a change of the status brings no turn")
+	}
+}
+
+func TestNobodyExpectsThePodsOfAnOrderThatWasMadeAgain(t *testing.T) {
+	h := newHeard()
+	h.turn(h.writePod)
+	h.order.UID = "another"
+	h.turn(func() {
+		h.memory.behind(client.ObjectKeyFromObject(h.order), h.order.UID, nil, time.Now())
+		h.wakes(save)
+	})
+	if !h.wakes(save) {
+		t.Error("changes of its namesake bring no turn")
 	}
 }
 

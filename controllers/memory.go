@@ -116,7 +116,11 @@ func (m *memory) behind(key types.NamespacedName, uid types.UID, pods []corev1.P
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.orders[key]
-	if known == nil || known.uid != uid || len(known.writes) == 0 {
+	if known != nil && known.uid != uid {
+		delete(m.orders, key) // Nobody would expect its Pods any more.
+		return false
+	}
+	if known == nil || len(known.writes) == 0 {
 		return false
 	}
 	shown := make(map[string]string, len(pods))

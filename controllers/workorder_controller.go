@@ -54,13 +54,9 @@ type WorkOrderReconciler struct {
 }
 
 // Reconcile moves one WorkOrder on by one transition: look, think, write it down, show it, act on it.
-func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, err error) {
+func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	r.echoes.begin(req.NamespacedName)
-	defer func() {
-		if held := r.echoes.end(req.NamespacedName); err == nil {
-			result = r.thereafter(req.NamespacedName, result, held)
-		}
-	}()
+	defer func() { r.echoes.end(req.NamespacedName, r.memory.expects(req.NamespacedName)) }()
 	return r.turn(ctx, req)
 }
 
@@ -121,7 +117,7 @@ const (
 )
 
 // SetupWithManager registers the reconciler. It is woken by its own status writes as well as by edits: they are what
-// carries an order from one transition to the next.
+// carries an order from one transition to the next, unless it is Pods.
 func (r *WorkOrderReconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
 	r.line = newLine(options)
 	r.templates.label = options.MetricsTemplateLabel
@@ -132,9 +128,11 @@ func (r *WorkOrderReconciler) SetupWithManager(mgr ctrl.Manager, options Options
 		}
 	}
 	return ctrl.NewControllerManagedBy(mgr).
+		// The line has to hear of all changes, and what comes after a predicate that is false hears nothing.
 		For(&v1alpha1.WorkOrder{}, builder.WithPredicates(append(r.line.listen(), r.wakes())...)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(orderOf)).
 		WatchesRawSource(source.Func(r.line.start)).
+		WatchesRawSource(source.Func(r.echoes.start)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			ReconciliationTimeout:   turnTimeout,
