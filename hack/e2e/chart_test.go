@@ -51,6 +51,13 @@ var _ = Describe("An installation from the chart", Label(labelChart), Ordered, S
 		Expect(helm(ctx, "test", "workorder-operator", "--namespace="+system, "--timeout=4m")).To(ContainSubstring("Succeeded"))
 	})
 
+	It("lets no other release have the same namespaces", patience, func(ctx SpecContext) {
+		second := exec.CommandContext(ctx, "../../bin/helm", "install", "second", chart, "--namespace="+namespace, "--values=testdata/chart.yaml", "--set=crds.install=false")
+		said, err := second.CombinedOutput()
+		Expect(err).To(HaveOccurred())
+		Expect(string(said)).To(ContainSubstring("lets only another operator write orders of namespaces that are to be this release's"))
+	})
+
 	It("runs the samples", patience, func(ctx SpecContext) {
 		kubectl(ctx, "apply", "--kustomize=../../config/samples", "--namespace="+namespace)
 		kubectl(ctx, "wait", "workorders", "--all", "--for=condition=Finished", "--timeout=3m", "--namespace="+namespace)

@@ -47,11 +47,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* What the security level "restricted" asks of a Pod, and of a container. */}}
+{{/* What the security level "restricted" asks of a Pod, and of a container. The images name a user; some clusters want one of their own. */}}
 {{- define "workorder-operator.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}
