@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,53 @@ func TestEveryCommandOfTheDocsIsRunOrSaysWhyNot(t *testing.T) {
 				t.Errorf("%s, %s: run by %v", b.file, b.section, err)
 			}
 		}
+	}
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^):]*?)(?:#([^)]*))?\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	unsaid  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// anchor is what a heading is called in an address, as GitHub makes it.
+func anchor(heading string) string {
+	return strings.ReplaceAll(unsaid.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
+}
+
+func TestTheLinksOfTheDocsLeadSomewhere(t *testing.T) {
+	pages, err := documents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors := map[string][]string{}
+	for _, page := range pages {
+		for _, found := range heading.FindAllStringSubmatch(page.text, -1) {
+			anchors[page.file] = append(anchors[page.file], anchor(found[1]))
+		}
+	}
+	links := 0
+	for _, page := range pages {
+		folder := "../../docs"
+		if page.file == "README.md" || page.file == "CONTRIBUTING.md" {
+			folder = "../.."
+		}
+		for _, found := range link.FindAllStringSubmatch(page.text, -1) {
+			links++
+			file := page.file
+			if found[1] != "" {
+				file = filepath.Base(found[1])
+				if _, err := os.Stat(filepath.Join(folder, found[1])); err != nil {
+					t.Errorf("%s leads nowhere: %v", page.file, err)
+				}
+			}
+			if known, isPage := anchors[file]; found[2] != "" && isPage && !slices.Contains(known, found[2]) {
+				t.Errorf("%s: %s has no #%s", page.file, file, found[2])
+			}
+		}
+	}
+	if links < 50 {
+		t.Errorf("only %d links were found", links)
 	}
 }
 
