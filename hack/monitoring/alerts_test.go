@@ -69,6 +69,9 @@ var stories = []story{
 	{"WorkOrderWebhookFailing", "it fails every five minutes", failures("workorder-certificates", "0+0.2x40"), 40 * time.Minute, true},
 	{"WorkOrderWebhookFailing", "it failed twice", failures("workorder-certificates", "0 1 2+0x38"), 40 * time.Minute, false},
 	{"WorkOrderWebhookFailing", "orders fail", failures("workorder", "0+30x40"), 40 * time.Minute, false},
+	{"WorkOrderWebhookUnreached", "an order a minute is taken without it", unreached("admission.workorders.dev", "0+1x30"), 30 * time.Minute, true},
+	{"WorkOrderWebhookUnreached", "it was not reached once", unreached("admission.workorders.dev", "0+0x10 1+0x20"), 20 * time.Minute, false},
+	{"WorkOrderWebhookUnreached", "somebody else's is not reached", unreached("admission.example.com", "0+1x30"), 30 * time.Minute, false},
 	{"WorkOrderUnseen", "three were not looked at", `workorders_unseen_orders{instance="a"} 3+0x10`, 10 * time.Minute, true},
 	{"WorkOrderUnseen", "that was so until just now", `workorders_unseen_orders{instance="a"} 3+0x9 0`, 10 * time.Minute, false},
 	{"WorkOrderUnseen", "all were looked at", `workorders_unseen_orders{instance="a"} 0+0x10`, 10 * time.Minute, false},
@@ -101,6 +104,11 @@ var stories = []story{
 // failures are the turns of a controller that failed.
 func failures(controller, counted string) string {
 	return fmt.Sprintf("controller_runtime_reconcile_errors_total{controller=%q, instance=\"a\"} %s", controller, counted)
+}
+
+// unreached are the requests that an API server let pass without asking a webhook.
+func unreached(webhook, counted string) string {
+	return fmt.Sprintf("apiserver_admission_webhook_fail_open_count{name=%q, type=\"admit\", instance=\"a\"} %s", webhook, counted)
 }
 
 // steps is a step that takes so long for a week, once in two minutes, and then for an hour so long.
