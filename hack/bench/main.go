@@ -179,6 +179,8 @@ func carryOver(s settings, wanted []rows.Row, report *result.Report) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("%s is no report; remove it: %w", s.figures(), err)
+	case s.quick && (!report.Same(earlier) || s.only == ""):
+		return nil
 	case !report.Same(earlier) || s.only == "":
 		aside := strings.TrimSuffix(s.figures(), ".json") + earlier.When.Format("-2006-01-02-150405.json")
 		fmt.Printf("the figures of before are in %s now\n", aside)

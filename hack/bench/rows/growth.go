@@ -31,7 +31,7 @@ const together = 1000
 // sizes are orders of more and more steps, in sequence and side by side, and more and more orders, on nodes that are played.
 func (b *Bench) sizes() (sizes []size) {
 	for _, length := range either(b, []int{7, 64, 256}, []int{64}) {
-		orders := max(either(b, together, 0)/length, 4)
+		orders := max(either(b, together, 0)/length, either(b, 4, 2))
 		sizes = append(sizes,
 			size{result.Sequence, length, orders, v1alpha1.WorkOrderSpec{Steps: steps(length, noWait())}},
 			size{result.SideBySide, length, orders, v1alpha1.WorkOrderSpec{Strategy: v1alpha1.StrategyGraph, Steps: steps(length, noWait())}})

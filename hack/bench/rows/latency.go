@@ -27,7 +27,7 @@ func (b *Bench) succession(ctx context.Context) (lines []result.Line, err error)
 	}{
 		{either(b, 40, 3), 8, 0, 0},
 		// Five steps a second: half of what a small machine can do, spread evenly.
-		{either(b, 200, 15), 4, either(b, 40*time.Second, 3*time.Second), 200 * time.Millisecond},
+		{either(b, 200, 8), 4, either(b, 40*time.Second, 2*time.Second), 200 * time.Millisecond},
 	} {
 		what := "idle"
 		if load.pause > 0 {

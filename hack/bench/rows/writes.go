@@ -26,7 +26,7 @@ func (b *Bench) writes(ctx context.Context) ([]result.Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		count := either(b, 8, 3)
+		count := either(b, 8, 2)
 		more, notes, err := b.countWrites(ctx, steps(count, kind.like))
 		if err != nil {
 			return nil, err
