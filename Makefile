@@ -248,12 +248,12 @@ test-e2e: ## Run the tests on a real node: on one that is up, or on one of their
 	$(begin)
 	$(on_a_node)
 	GOBIN="$(CURDIR)/bin" go install $(lastword $(HELM))
-	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -count=1 -timeout=60m ./hack/e2e/... -ginkgo.label-filter='$(E2E_LABELS)'
+	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -v -count=1 -timeout=60m ./hack/e2e/... -ginkgo.label-filter='$(E2E_LABELS)'
 
 .PHONY: e2e
 e2e: ## Of these, the ones about an installation: the chart on a real node, its samples, a crash, an upgrade, its removal
 	$(begin)
-	$(again) test-e2e E2E_LABELS=chart
+	$(again) verify-manifests test-e2e E2E_LABELS=chart
 
 .PHONY: reliability
 reliability: ## Break everything on purpose, and write docs/reliability.md, which takes long; RELIABILITY=quick is a sample, and writes nothing

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -250,7 +251,7 @@ func filled(mgr ctrl.Manager) healthz.Checker {
 	}
 }
 
-// cacheOptions keeps only what the operator looks at: of all Pods, those of orders.
+// cacheOptions keeps only what the operator looks at: of all Pods, those of orders, and of these what it decides by.
 func cacheOptions(in namespaces) cache.Options {
 	ofOrders, err := labels.NewRequirement(steppod.LabelOrderUID, selection.Exists, nil)
 	if err != nil {
@@ -259,12 +260,31 @@ func cacheOptions(in namespaces) cache.Options {
 	options := cache.Options{
 		DefaultTransform:  cache.TransformStripManagedFields(),
 		DefaultNamespaces: map[string]cache.Config{},
-		ByObject:          map[client.Object]cache.ByObject{&corev1.Pod{}: {Label: labels.NewSelector().Add(*ofOrders)}},
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Pod{}:         {Label: labels.NewSelector().Add(*ofOrders), Transform: trimmed(steppod.Trim)},
+			&v1alpha1.WorkOrder{}: {Transform: trimmed(trimOrder)},
+		},
 	}
 	for _, namespace := range in {
 		options.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return options
+}
+
+// trimmed has a cache keep only what is left of an object.
+func trimmed[T any](trim func(T)) toolscache.TransformFunc {
+	return func(object any) (any, error) {
+		if o, is := object.(T); is { // Or it tells that one is gone.
+			trim(o)
+		}
+		return object, nil
+	}
+}
+
+// trimOrder takes out of an order what kubectl keeps in it for itself: the whole spec once more.
+func trimOrder(order *v1alpha1.WorkOrder) {
+	order.ManagedFields = nil
+	delete(order.Annotations, corev1.LastAppliedConfigAnnotation)
 }
 
 // clientOptions lets the read of an object wait until the cache has seen this process's own writes to it, which spares

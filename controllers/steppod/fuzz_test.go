@@ -88,6 +88,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatal("it is not read, or read as two things, or changed")
 		}
 		checkReport(t, pod, &report)
+		checkTrimmed(t, pod)
 	})
 }
 
