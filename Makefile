@@ -248,7 +248,7 @@ test-e2e: ## Run the tests on a real node: on one that is up, or on one of their
 	$(begin)
 	$(on_a_node)
 	GOBIN="$(CURDIR)/bin" go install $(lastword $(HELM))
-	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -v -count=1 -timeout=60m ./hack/e2e/... -ginkgo.label-filter='$(E2E_LABELS)'
+	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig go test -v -count=1 -timeout=60m ./hack/e2e/... -ginkgo.label-filter='$(E2E_LABELS)' $$([ -t 2 ] || echo -ginkgo.no-color)
 
 .PHONY: e2e
 e2e: ## Of these, the ones about an installation: the chart on a real node, its samples, a crash, an upgrade, its removal
