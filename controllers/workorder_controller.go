@@ -60,6 +60,7 @@ func (r *WorkOrderReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	return r.turn(ctx, req)
 }
 
+// turn is one reconcile. What is heard of the order's status meanwhile waits for its end.
 func (r *WorkOrderReconciler) turn(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	order := &v1alpha1.WorkOrder{}
 	err := r.Get(ctx, req.NamespacedName, order)
@@ -117,7 +118,7 @@ const (
 )
 
 // SetupWithManager registers the reconciler. It is woken by its own status writes as well as by edits: they are what
-// carries an order from one transition to the next, unless it is Pods.
+// carries an order from one transition to the next, but after a turn that has written Pods: then it is their changes.
 func (r *WorkOrderReconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
 	r.line = newLine(options)
 	r.templates.label = options.MetricsTemplateLabel

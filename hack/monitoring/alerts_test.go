@@ -108,7 +108,7 @@ func failures(controller, counted string) string {
 
 // unreached are the requests that an API server let pass without asking a webhook.
 func unreached(webhook, counted string) string {
-	return fmt.Sprintf("apiserver_admission_webhook_fail_open_count{name=%q, type=\"admit\", instance=\"a\"} %s", webhook, counted)
+	return fmt.Sprintf("apiserver_admission_webhook_fail_open_count{name=%q, instance=\"a\"} %s", webhook, counted)
 }
 
 // steps is a step that takes so long for a week, once in two minutes, and then for an hour so long.

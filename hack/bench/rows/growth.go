@@ -62,7 +62,7 @@ const (
 
 // growth is P7.
 func (b *Bench) growth(ctx context.Context) (lines []result.Line, err error) {
-	wasted := 0.0
+	var wasted float64
 	for _, s := range b.sizes() {
 		script, err := b.script(ctx, s.String(), s.spec)
 		if err != nil {
